@@ -163,20 +163,13 @@ impl Connection {
     /// Turns permessage-deflate on, as the opening handshake agreed on it (RFC 7692 §7). Before the first byte is received.
     #[cfg(feature = "deflate")]
     pub fn enable_deflate(&mut self, agreed: &Params, policy: &Deflate) {
-        let server = (
-            agreed.server_max_window_bits,
-            !agreed.server_no_context_takeover,
-        );
-        let client = (
-            agreed.client_max_window_bits,
-            !agreed.client_no_context_takeover,
-        );
+        let server = (agreed.server_max_window_bits, !agreed.server_no_context_takeover);
+        let client = (agreed.client_max_window_bits, !agreed.client_no_context_takeover);
         let (ours, theirs) = match self.role {
             Role::Server => (server, client),
             Role::Client => (client, server),
         };
-        self.inbound
-            .enable_deflate(Inflate::new(theirs.0, theirs.1));
+        self.inbound.enable_deflate(Inflate::new(theirs.0, theirs.1));
         self.outbound.enable_deflate(Compressing {
             compress: Compress::new(ours.0, ours.1, policy.level),
             compress_from: policy.compress_from,

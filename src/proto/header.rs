@@ -106,9 +106,7 @@ impl Header {
             short => (u64::from(short), 2),
         };
         let mask = if second & 0x80 != 0 {
-            let Some(key) = bytes
-                .get(used..used + 4)
-                .and_then(|b| <[u8; 4]>::try_from(b).ok())
+            let Some(key) = bytes.get(used..used + 4).and_then(|b| <[u8; 4]>::try_from(b).ok())
             else {
                 return Ok(None);
             };
@@ -118,16 +116,7 @@ impl Header {
             None
         };
         let rsv = (first >> 4) & 0x7;
-        Ok(Some((
-            Self {
-                fin,
-                rsv,
-                opcode,
-                mask,
-                len,
-            },
-            used,
-        )))
+        Ok(Some((Self { fin, rsv, opcode, mask, len }, used)))
     }
 
     /// The header as it stands on the wire, with the shortest length encoding.
@@ -221,13 +210,7 @@ mod tests {
                         if opcode.is_control() && len > 125 {
                             continue;
                         }
-                        let header = Header {
-                            fin: true,
-                            rsv,
-                            opcode,
-                            mask,
-                            len,
-                        };
+                        let header = Header { fin: true, rsv, opcode, mask, len };
                         let head = header.encode();
                         assert_eq!(Header::parse(&head), Ok(Some((header, head.len()))));
                         for cut in 0..head.len() {
@@ -259,10 +242,7 @@ mod tests {
 
     #[test]
     fn a_length_must_use_the_fewest_bytes() {
-        assert_eq!(
-            Header::parse(&[0x82, 126, 0, 125]),
-            Err(HeaderError::LengthNotMinimal(125))
-        );
+        assert_eq!(Header::parse(&[0x82, 126, 0, 125]), Err(HeaderError::LengthNotMinimal(125)));
         assert!(Header::parse(&[0x82, 126, 0, 126]).is_ok());
         let long = |len: u64| {
             let mut bytes = vec![0x82, 127];
@@ -278,10 +258,7 @@ mod tests {
     fn a_64_bit_length_must_not_have_its_top_bit_set() {
         let mut bytes = vec![0x82, 127];
         bytes.extend_from_slice(&(1u64 << 63).to_be_bytes());
-        assert_eq!(
-            Header::parse(&bytes),
-            Err(HeaderError::LengthTopBit(1 << 63))
-        );
+        assert_eq!(Header::parse(&bytes), Err(HeaderError::LengthTopBit(1 << 63)));
     }
 
     #[test]
@@ -289,14 +266,8 @@ mod tests {
         for opcode in [OpCode::Close, OpCode::Ping, OpCode::Pong] {
             let first = 0x80 | opcode as u8;
             assert!(matches!(Header::parse(&[first, 125]), Ok(Some(_))));
-            assert_eq!(
-                Header::parse(&[first, 126]),
-                Err(HeaderError::ControlTooLong(opcode))
-            );
-            assert_eq!(
-                Header::parse(&[first, 127]),
-                Err(HeaderError::ControlTooLong(opcode))
-            );
+            assert_eq!(Header::parse(&[first, 126]), Err(HeaderError::ControlTooLong(opcode)));
+            assert_eq!(Header::parse(&[first, 127]), Err(HeaderError::ControlTooLong(opcode)));
         }
     }
 }

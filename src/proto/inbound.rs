@@ -164,22 +164,14 @@ enum Found {
 impl Inbound {
     pub(super) fn new(config: Arc<Config>, role: Role) -> Self {
         let limits = &config.limits;
-        let short_max = limits
-            .message_bytes_max
-            .min(limits.frame_bytes_max)
-            .min(0xFFFF);
+        let short_max = limits.message_bytes_max.min(limits.frame_bytes_max).min(0xFFFF);
         Self {
             partial: None,
             #[cfg(feature = "deflate")]
             inflate: None,
             role,
             heard: Heard::Open,
-            // A limit of no fragments at all lets nothing through here.
-            short_max: if limits.fragments_max == 0 {
-                0
-            } else {
-                u16::try_from(short_max).unwrap_or(u16::MAX)
-            },
+            short_max: u16::try_from(short_max).unwrap_or(u16::MAX),
             config,
         }
     }
@@ -260,10 +252,7 @@ impl Inbound {
             Found::Data { kind, place, fin } => {
                 let bytes = match place {
                     Some((start, end)) => input.bytes.get(start..end).unwrap_or_default(),
-                    None => self
-                        .partial
-                        .as_ref()
-                        .map_or(&[][..], |partial| &partial.buffer),
+                    None => self.partial.as_ref().map_or(&[][..], |partial| &partial.buffer),
                 };
                 Ok(Some(Part::Data { kind, bytes, fin }))
             }
@@ -280,9 +269,7 @@ impl Inbound {
     /// Whether nothing is unfinished: no frame and no message was begun.
     #[inline]
     pub fn is_between_messages(&self) -> bool {
-        self.partial
-            .as_ref()
-            .is_none_or(|partial| partial.is_settled())
+        self.partial.as_ref().is_none_or(|partial| partial.is_settled())
     }
 
     /// A whole, plain message of up to 64 KiB at the start of `bytes`: the common case, judged by
@@ -319,12 +306,7 @@ impl Inbound {
             (None, len_end)
         };
         let len = usize::from(len);
-        (bytes.len() >= head + len).then_some(Short {
-            kind,
-            key,
-            head,
-            len,
-        })
+        (bytes.len() >= head + len).then_some(Short { kind, key, head, len })
     }
 
     fn next_event<'s>(
@@ -393,16 +375,10 @@ impl Inbound {
             if self.assembly().is_some_and(|message| message.compressed) {
                 self.inflate_all(input, start, end)?;
             } else if let Some(partial) = self.partial.as_mut() {
-                partial
-                    .buffer
-                    .extend_from_slice(input.bytes.get(start..end).unwrap_or_default());
+                partial.buffer.extend_from_slice(input.bytes.get(start..end).unwrap_or_default());
             }
             if let Some(kind) = self.finish_if_arrived()? {
-                return Ok(Some(Found::Data {
-                    kind,
-                    place: None,
-                    fin: true,
-                }));
+                return Ok(Some(Found::Data { kind, place: None, fin: true }));
             }
         }
     }
@@ -413,11 +389,8 @@ impl Inbound {
             if !self.go_on(input) {
                 return Ok(None);
             }
-            if let Some(Partial {
-                message: Some(message),
-                buffer,
-                ..
-            }) = self.partial.as_deref_mut()
+            if let Some(Partial { message: Some(message), buffer, .. }) =
+                self.partial.as_deref_mut()
             {
                 if message.in_parts {
                     buffer.clear();
@@ -426,11 +399,7 @@ impl Inbound {
                     message.in_parts = true;
                     if !buffer.is_empty() {
                         let kind = message.kind;
-                        return Ok(Some(Found::Data {
-                            kind,
-                            place: None,
-                            fin: false,
-                        }));
+                        return Ok(Some(Found::Data { kind, place: None, fin: false }));
                     }
                 }
                 if message.inflating
@@ -461,11 +430,7 @@ impl Inbound {
             let (kind, fin) = (message.kind, message.arrived);
             self.finish_if_arrived()?;
             if fin || start < end {
-                return Ok(Some(Found::Data {
-                    kind,
-                    place: Some((start, end)),
-                    fin,
-                }));
+                return Ok(Some(Found::Data { kind, place: Some((start, end)), fin }));
             }
         }
     }
@@ -507,9 +472,7 @@ impl Inbound {
             _ => return Ok(None),
         };
         let start = input.at + used;
-        let Some(end) = usize::try_from(header.len)
-            .ok()
-            .and_then(|len| start.checked_add(len))
+        let Some(end) = usize::try_from(header.len).ok().and_then(|len| start.checked_add(len))
         else {
             return Ok(None);
         };
@@ -521,20 +484,13 @@ impl Inbound {
         if let Some(key) = header.mask {
             apply_mask(key, input.bytes.get_mut(start..end).unwrap_or_default());
         }
-        Ok(Some(Found::Data {
-            kind,
-            place: Some((start, end)),
-            fin: true,
-        }))
+        Ok(Some(Found::Data { kind, place: Some((start, end)), fin: true }))
     }
 
     /// The next payload of the message in progress, or a whole control frame.
     fn advance(&mut self, input: &mut Input<'_>) -> Result<Option<Piece>, Violation> {
         loop {
-            let resumed = self
-                .partial
-                .as_mut()
-                .and_then(|partial| partial.frame.take());
+            let resumed = self.partial.as_mut().and_then(|partial| partial.frame.take());
             let mut frame = match resumed {
                 Some(frame) => frame,
                 None => match self.header(input)? {
@@ -542,9 +498,8 @@ impl Inbound {
                     None => return Ok(None),
                 },
             };
-            let here = usize::try_from(frame.remaining)
-                .unwrap_or(usize::MAX)
-                .min(input.remaining());
+            let here =
+                usize::try_from(frame.remaining).unwrap_or(usize::MAX).min(input.remaining());
             let (start, end) = (input.at, input.at + here);
             input.at = end;
             frame.remaining -= here as u64;
@@ -577,10 +532,7 @@ impl Inbound {
             message.arrived = ended && frame.fin;
             // §8.1: text is judged as its octets arrive, not when the frame or the message ends.
             if message.kind == Kind::Text && !message.compressed {
-                message
-                    .text
-                    .feed(payload)
-                    .map_err(|_| Violation::InvalidUtf8)?;
+                message.text.feed(payload).map_err(|_| Violation::InvalidUtf8)?;
             }
             if start < end || message.arrived {
                 return Ok(Some(Piece::Data(start, end)));
@@ -634,20 +586,13 @@ impl Inbound {
         // §5.2: reserved bits are 0 unless an agreed extension says otherwise; RFC 7692 §6: RSV1 may
         // stand on the first frame of a message, never on a continuation or a control frame.
         let begins = matches!(header.opcode, OpCode::Text | OpCode::Binary);
-        let allowed = if begins && self.inflates() {
-            Header::RSV1
-        } else {
-            0
-        };
+        let allowed = if begins && self.inflates() { Header::RSV1 } else { 0 };
         if header.rsv & !allowed != 0 {
             return Err(Violation::ReservedBits(header.rsv));
         }
         let limits = &self.config.limits;
         if header.len > limits.frame_bytes_max {
-            return Err(Violation::FrameTooLarge {
-                len: header.len,
-                max: limits.frame_bytes_max,
-            });
+            return Err(Violation::FrameTooLarge { len: header.len, max: limits.frame_bytes_max });
         }
         if header.opcode.is_control() {
             return Ok(());
@@ -659,18 +604,13 @@ impl Inbound {
             (None, false) => return Err(Violation::NothingToContinue),
             (Some(_), true) => return Err(Violation::MessageUnfinished(header.opcode)),
         };
-        if fragments >= limits.fragments_max {
-            return Err(Violation::TooManyFragments {
-                max: limits.fragments_max,
-            });
+        if !begins && fragments >= limits.fragments_max {
+            return Err(Violation::TooManyFragments { max: limits.fragments_max });
         }
         // A compressed message is bounded by what it inflates to, as that is what is kept.
         let len = declared.saturating_add(header.len);
         if len > limits.message_bytes_max && !compressed {
-            return Err(Violation::MessageTooLarge {
-                len,
-                max: limits.message_bytes_max,
-            });
+            return Err(Violation::MessageTooLarge { len, max: limits.message_bytes_max });
         }
         Ok(())
     }
@@ -680,11 +620,7 @@ impl Inbound {
         if !header.opcode.is_control() {
             let partial = self.partial.get_or_insert_default();
             let message = partial.message.get_or_insert(Assembly {
-                kind: if header.opcode == OpCode::Text {
-                    Kind::Text
-                } else {
-                    Kind::Binary
-                },
+                kind: if header.opcode == OpCode::Text { Kind::Text } else { Kind::Binary },
                 compressed: header.rsv & Header::RSV1 != 0,
                 fragments: 0,
                 declared: 0,
@@ -731,12 +667,7 @@ impl Inbound {
         out: &mut Vec<u8>,
     ) -> Result<Control<'s>, Violation> {
         input.pings += u32::from(opcode == OpCode::Ping);
-        let Self {
-            partial,
-            heard,
-            config,
-            ..
-        } = self;
+        let Self { partial, heard, config, .. } = self;
         let payload = match place {
             Some((start, end)) => input.bytes.get(start..end).unwrap_or_default(),
             None => partial.as_ref().map_or(&[][..], |partial| &partial.control),
@@ -818,12 +749,7 @@ impl Inbound {
         let (Some(inflate), Some(partial)) = (self.inflate.as_mut(), self.partial.as_mut()) else {
             return Err(Violation::Deflate);
         };
-        let Partial {
-            message: Some(message),
-            buffer,
-            ..
-        } = &mut **partial
-        else {
+        let Partial { message: Some(message), buffer, .. } = &mut **partial else {
             return Err(Violation::Deflate);
         };
         let mut compressed = input.bytes.get(start..end).unwrap_or_default();
@@ -837,10 +763,7 @@ impl Inbound {
             let fresh = buffer.get(before..).unwrap_or_default();
             message.produced += fresh.len() as u64;
             if message.kind == Kind::Text {
-                message
-                    .text
-                    .feed(fresh)
-                    .map_err(|_| Violation::InvalidUtf8)?;
+                message.text.feed(fresh).map_err(|_| Violation::InvalidUtf8)?;
             }
             match step {
                 Step::NeedInput | Step::Done => return Ok(()),
@@ -858,54 +781,32 @@ impl Inbound {
         let (Some(inflate), Some(partial)) = (self.inflate.as_mut(), self.partial.as_mut()) else {
             return Err(Violation::Deflate);
         };
-        let Partial {
-            message: Some(message),
-            buffer,
-            ..
-        } = &mut **partial
-        else {
+        let Partial { message: Some(message), buffer, .. } = &mut **partial else {
             return Err(Violation::Deflate);
         };
         let held = input.bytes.get(input.held..input.at).unwrap_or_default();
-        let room = usize::try_from(max - message.produced)
-            .unwrap_or(usize::MAX)
-            .min(Self::PART_MAX);
-        let (used, step) = inflate
-            .step(held, message.arrived, buffer, room)
-            .map_err(|_| Violation::Deflate)?;
+        let room =
+            usize::try_from(max - message.produced).unwrap_or(usize::MAX).min(Self::PART_MAX);
+        let (used, step) =
+            inflate.step(held, message.arrived, buffer, room).map_err(|_| Violation::Deflate)?;
         input.held += used;
         message.produced += buffer.len() as u64;
         if message.kind == Kind::Text {
-            message
-                .text
-                .feed(buffer)
-                .map_err(|_| Violation::InvalidUtf8)?;
+            message.text.feed(buffer).map_err(|_| Violation::InvalidUtf8)?;
         }
         let kind = message.kind;
         match step {
             Step::OutputFull if buffer.is_empty() => Err(Violation::InflatedTooLarge { max }),
-            Step::OutputFull => Ok(Some(Found::Data {
-                kind,
-                place: None,
-                fin: false,
-            })),
+            Step::OutputFull => Ok(Some(Found::Data { kind, place: None, fin: false })),
             Step::NeedInput => {
                 message.inflating = false;
-                let data = Found::Data {
-                    kind,
-                    place: None,
-                    fin: false,
-                };
+                let data = Found::Data { kind, place: None, fin: false };
                 Ok((!buffer.is_empty()).then_some(data))
             }
             Step::Done => {
                 message.inflating = false;
                 self.finish_if_arrived()?;
-                Ok(Some(Found::Data {
-                    kind,
-                    place: None,
-                    fin: true,
-                }))
+                Ok(Some(Found::Data { kind, place: None, fin: true }))
             }
         }
     }

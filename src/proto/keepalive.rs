@@ -61,11 +61,7 @@ impl Keepalive {
 
     /// What is due at `now`. Asking often costs nothing; asking late only makes things late.
     pub fn duty(&mut self, now: Duration) -> Duty {
-        let wait = if self.pinged {
-            self.pong_wait_ms
-        } else {
-            self.ping_after_ms
-        };
+        let wait = if self.pinged { self.pong_wait_ms } else { self.ping_after_ms };
         let due = self.since_ms.saturating_add(u64::from(wait));
         if millis(now) < due {
             return Duty::WaitUntil(Duration::from_millis(due));
@@ -95,10 +91,7 @@ mod tests {
     fn a_peer_that_talks_is_never_pinged() {
         let mut keepalive = Keepalive::new(s(25), s(30), s(0));
         for now in 0..1000 {
-            assert_eq!(
-                keepalive.duty(s(now)),
-                Duty::WaitUntil(s(now.max(1) - 1 + 25))
-            );
+            assert_eq!(keepalive.duty(s(now)), Duty::WaitUntil(s(now.max(1) - 1 + 25)));
             keepalive.heard(s(now));
         }
     }
@@ -123,9 +116,6 @@ mod tests {
     #[test]
     fn times_beyond_all_clocks_do_not_overflow() {
         let mut keepalive = Keepalive::new(Duration::MAX, Duration::MAX, Duration::MAX);
-        assert!(matches!(
-            keepalive.duty(Duration::MAX),
-            Duty::WaitUntil(_) | Duty::Ping
-        ));
+        assert!(matches!(keepalive.duty(Duration::MAX), Duty::WaitUntil(_) | Duty::Ping));
     }
 }

@@ -23,7 +23,8 @@ pub struct Limits {
     /// No bound of its own by default: a frame is never buffered apart from its message, which has one.
     pub frame_bytes_max: u64,
 
-    /// Frames that one message may come in, empty ones included. More is refused with 1009.
+    /// Frames that one message may come in, empty ones included. More is refused with 1009; 1
+    /// refuses every fragmented message.
     ///
     /// 131,072: twice the 65,537 fragments of the Autobahn suite's hardest case, so that a message
     /// without bytes cannot go on for ever.

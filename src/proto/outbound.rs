@@ -58,12 +58,7 @@ pub struct SendOptions {
 
 impl Default for SendOptions {
     fn default() -> Self {
-        Self {
-            compress: None,
-            binary: None,
-            mask: None,
-            fin: true,
-        }
+        Self { compress: None, binary: None, mask: None, fin: true }
     }
 }
 
@@ -121,10 +116,7 @@ impl Outbound {
         options: SendOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        if options
-            .mask
-            .is_some_and(|mask| mask != self.masker.is_some())
-        {
+        if options.mask.is_some_and(|mask| mask != self.masker.is_some()) {
             return Err(SendError::MaskForbidden);
         }
         let message = match (options.binary, message) {
@@ -184,16 +176,7 @@ impl Outbound {
             #[cfg(feature = "deflate")]
             compressed: false,
         });
-        out.extend_from_slice(
-            &Header {
-                fin,
-                rsv: 0,
-                opcode,
-                mask: None,
-                len,
-            }
-            .encode(),
-        );
+        out.extend_from_slice(&Header { fin, rsv: 0, opcode, mask: None, len }.encode());
         Ok(())
     }
 
@@ -216,10 +199,7 @@ impl Outbound {
         }
         self.may_begin()?;
         #[cfg(feature = "deflate")]
-        if let Some(bytes) = self
-            .compress
-            .as_ref()
-            .and_then(|c| prepared.deflated_for(c.agreed()))
+        if let Some(bytes) = self.compress.as_ref().and_then(|c| prepared.deflated_for(c.agreed()))
         {
             return Ok(bytes);
         }
@@ -414,14 +394,7 @@ impl Outbound {
     fn frame(&mut self, fin: bool, rsv: u8, opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
         let mask = self.masker.as_mut().map(|masker| masker.key());
         let len = payload.len() as u64;
-        let head = Header {
-            fin,
-            rsv,
-            opcode,
-            mask,
-            len,
-        }
-        .encode();
+        let head = Header { fin, rsv, opcode, mask, len }.encode();
         out.reserve(head.len() + payload.len());
         out.extend_from_slice(&head);
         let start = out.len();
@@ -438,24 +411,11 @@ impl Outbound {
             return self.frame(fin, 0, opcode, payload, out);
         };
         // RFC 7692 §6: RSV1 stands on the first frame of a compressed message only.
-        let rsv = if opcode == OpCode::Continuation {
-            0
-        } else {
-            Header::RSV1
-        };
+        let rsv = if opcode == OpCode::Continuation { 0 } else { Header::RSV1 };
         let mask = self.masker.as_mut().map(|masker| masker.key());
         // The compressed length is known last: room for the head is guessed from the plain length
         // and put right by moving the payload in the rare case that the guess was wrong.
-        let head_of = |len: usize| {
-            Header {
-                fin,
-                rsv,
-                opcode,
-                mask,
-                len: len as u64,
-            }
-            .encode()
-        };
+        let head_of = |len: usize| Header { fin, rsv, opcode, mask, len: len as u64 }.encode();
         let start = out.len();
         out.extend_from_slice(&head_of(payload.len()));
         let guessed = out.len();
@@ -509,10 +469,7 @@ struct Pong {
 
 impl Default for Pong {
     fn default() -> Self {
-        Self {
-            payload: [0; Header::CONTROL_MAX],
-            len: 0,
-        }
+        Self { payload: [0; Header::CONTROL_MAX], len: 0 }
     }
 }
 
@@ -528,11 +485,7 @@ impl Masker {
     const POOL: usize = 256;
 
     pub(super) fn new(entropy: Box<dyn FnMut(&mut [u8]) + Send>) -> Self {
-        Self {
-            entropy,
-            pool: [0; Self::POOL],
-            at: Self::POOL,
-        }
+        Self { entropy, pool: [0; Self::POOL], at: Self::POOL }
     }
 
     /// §5.3: a fresh key for every frame, which nobody can predict.

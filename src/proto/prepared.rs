@@ -90,12 +90,6 @@ impl Prepared {
             Kind::Text => OpCode::Text,
             Kind::Binary => OpCode::Binary,
         };
-        Header {
-            fin: true,
-            rsv,
-            opcode,
-            mask: None,
-            len: len as u64,
-        }
+        Header { fin: true, rsv, opcode, mask: None, len: len as u64 }
     }
 }

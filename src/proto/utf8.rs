@@ -164,10 +164,7 @@ mod tests {
             bytes[len] = 0xFF;
             assert!(Utf8::default().feed(&bytes).is_err(), "offset {len}");
             bytes.extend_from_slice(&[b'x'; 70]);
-            assert!(
-                Utf8::default().feed(&bytes).is_err(),
-                "offset {len} with text after"
-            );
+            assert!(Utf8::default().feed(&bytes).is_err(), "offset {len} with text after");
         }
     }
 }

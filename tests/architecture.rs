@@ -1,0 +1,94 @@
+//! The load-bearing walls, held by reading the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The islands: none imports another; they meet in `server` only (and `proto` in `client`).
+const ISLANDS: [&str; 5] = ["proto", "relay", "broker", "net", "http"];
+
+fn sources(below: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(below) else {
+        return;
+    };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn sources_of(room: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room);
+    let mut paths = Vec::new();
+    sources(&root, &mut paths);
+    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// Lines of code, without comments and doc examples.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn no_island_imports_another() {
+    for island in ISLANDS {
+        for (path, text) in sources_of(island) {
+            for other in
+                ISLANDS.into_iter().chain(["server", "client"]).filter(|&other| other != island)
+            {
+                let import = format!("crate::{other}");
+                let found = code(&text).find(|line| line.contains(&import));
+                assert_eq!(found, None, "{} reaches into {other}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_codec_knows_no_io_clock_threads_randomness_or_logging() {
+    let forbidden = [
+        "std::net",
+        "std::io",
+        "std::fs",
+        "std::thread",
+        "std::time",
+        "Instant",
+        "SystemTime",
+        "getrandom",
+        "mio::",
+        "tracing::",
+        "println!",
+        "eprintln!",
+        "log::",
+    ];
+    for (path, text) in sources_of("proto") {
+        for word in forbidden {
+            let found = code(&text).find(|line| line.contains(word));
+            assert_eq!(found, None, "{} names {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_stands_in_the_mask_kernels_only() {
+    for (path, text) in sources_of("") {
+        let allowed = path.to_string_lossy().contains("mask");
+        let found =
+            code(&text).find(|line| line.contains("unsafe ") && !line.contains("unsafe_code"));
+        assert!(allowed || found.is_none(), "{}: {found:?}", path.display());
+    }
+}
+
+#[test]
+fn nothing_reserves_by_a_declared_length_in_the_inbound_half() {
+    for (path, text) in sources_of("proto") {
+        if path.ends_with("inbound.rs") {
+            let found = code(&text)
+                .find(|line| line.contains("reserve(") || line.contains("with_capacity("));
+            assert_eq!(found, None, "{}", path.display());
+        }
+    }
+}
