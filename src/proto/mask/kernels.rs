@@ -12,19 +12,19 @@ use super::MaskKey;
 
 /// Masks `bytes` with the fastest kernel there is here. Correct at any length, worth it above 128.
 #[inline(never)]
-pub(super) fn long(key: MaskKey, bytes: &mut [u8]) {
+pub(super) fn long(key: MaskKey, rotated: MaskKey, bytes: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
     {
         if has!("avx512f") {
             // SAFETY: the CPU has AVX-512F, as just found.
-            return unsafe { avx512::mask(key, bytes) };
+            return unsafe { avx512::mask(key, rotated, bytes) };
         }
         if has!("avx2") {
             // SAFETY: the CPU has AVX2, as just found.
-            return unsafe { avx2::mask(key, bytes) };
+            return unsafe { avx2::mask(key, rotated, bytes) };
         }
     }
-    portable(key, bytes);
+    portable(key, rotated, bytes);
 }
 
 /// Whether the CPU has a feature: asked at run time where `std` can (a cached load), else what the
@@ -46,8 +46,7 @@ macro_rules! has {
 use has;
 
 /// No intrinsics: words of eight bytes in a loop that compilers turn into the target's vectors.
-fn portable(key: MaskKey, bytes: &mut [u8]) {
-    let rotated = key.rotated(bytes.len());
+fn portable(key: MaskKey, rotated: MaskKey, bytes: &mut [u8]) {
     let Some(&tail) = bytes.last_chunk() else {
         for (byte, key) in bytes.iter_mut().zip(key.0.iter().cycle()) {
             *byte ^= key;
@@ -74,16 +73,26 @@ macro_rules! vector_kernel {
             const WIDTH: usize = $width;
 
             #[target_feature(enable = $feature)]
-            pub(super) fn mask(key: MaskKey, bytes: &mut [u8]) {
+            pub(super) fn mask(key: MaskKey, rotated: MaskKey, bytes: &mut [u8]) {
+                if bytes.len() <= 4 * WIDTH {
+                    if bytes.len() >= 2 * WIDTH {
+                        return ends::<2>(splat(key), splat(rotated), bytes);
+                    } else if bytes.len() >= WIDTH {
+                        return ends::<1>(splat(key), splat(rotated), bytes);
+                    }
+                    return portable(key, rotated, bytes);
+                }
                 let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) else {
-                    return portable(key, bytes);
+                    return portable(key, rotated, bytes);
                 };
                 let head = $xor(load(head), splat(key));
-                let tail = $xor(load(tail), splat(key.rotated(bytes.len())));
+                let tail = $xor(load(tail), splat(rotated));
 
-                // From the first aligned address after the start: at most one vector in.
+                // From the first aligned address after the start, at most one vector in, to the
+                // last byte but one: a vector that ends with the payload is the tail.
                 let start = WIDTH - bytes.as_ptr().addr() % WIDTH;
-                let between = bytes.get_mut(start..).unwrap_or_default();
+                let end = bytes.len() - 1;
+                let between = bytes.get_mut(start..end).unwrap_or_default();
                 let key = splat(key.rotated(start));
                 let (fours, rest) = between.as_chunks_mut::<{ 4 * WIDTH }>();
                 for four in fours {
@@ -100,6 +109,32 @@ macro_rules! vector_kernel {
                 }
                 if let Some(place) = bytes.last_chunk_mut() {
                     store(place, tail);
+                }
+            }
+
+            /// `N` vectors from the front and as many from the back, all read before any is written.
+            #[inline]
+            #[target_feature(enable = $feature)]
+            fn ends<const N: usize>(key: $vector, rotated: $vector, bytes: &mut [u8]) {
+                let (Some(heads), Some(tails)) = (
+                    bytes.as_chunks().0.first_chunk::<N>(),
+                    bytes.as_rchunks().1.last_chunk::<N>(),
+                ) else {
+                    return;
+                };
+                let mut vectors = [[key, rotated]; N];
+                for ((vector, head), tail) in vectors.iter_mut().zip(heads).zip(tails) {
+                    *vector = [$xor(load(head), key), $xor(load(tail), rotated)];
+                }
+                if let Some(heads) = bytes.as_chunks_mut().0.first_chunk_mut::<N>() {
+                    for (place, vector) in heads.iter_mut().zip(vectors) {
+                        store(place, vector[0]);
+                    }
+                }
+                if let Some(tails) = bytes.as_rchunks_mut().1.last_chunk_mut::<N>() {
+                    for (place, vector) in tails.iter_mut().zip(vectors) {
+                        store(place, vector[1]);
+                    }
                 }
             }
 
@@ -169,17 +204,18 @@ impl Kernel {
     /// Masks `bytes` with this kernel at whatever length; `false`, and nothing done, where the CPU
     /// has it not.
     pub fn mask(self, key: MaskKey, bytes: &mut [u8]) -> bool {
+        let rotated = key.rotated(bytes.len());
         match self {
-            Self::Portable => portable(key, bytes),
+            Self::Portable => portable(key, rotated, bytes),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the CPU has AVX2, as the guard found.
             Self::Avx2 if std::is_x86_feature_detected!("avx2") => unsafe {
-                avx2::mask(key, bytes);
+                avx2::mask(key, rotated, bytes);
             },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the CPU has AVX-512F, as the guard found.
             Self::Avx512 if std::is_x86_feature_detected!("avx512f") => unsafe {
-                avx512::mask(key, bytes);
+                avx512::mask(key, rotated, bytes);
             },
             _ => return false,
         }
