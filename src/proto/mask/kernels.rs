@@ -1,0 +1,224 @@
+//! Long payloads: the same XOR with the widest vectors that the CPU has. The only `unsafe` of the
+//! crate lives here, in three kinds: a call that needs a CPU feature, an unaligned vector load from
+//! an array, and a store to one. All arithmetic on positions is done by safe slices.
+//!
+//! Every kernel has one shape. The first and the last vector of the payload are read before anything
+//! is written and written after everything else, so they may overlap what lies between; between
+//! them, whole vectors at aligned addresses. No byte is masked on its own.
+
+#![allow(unsafe_code)]
+
+use super::MaskKey;
+
+/// Masks `bytes` with the fastest kernel there is here. Correct at any length, worth it above 128.
+#[inline(never)]
+pub(super) fn long(key: MaskKey, rotated: MaskKey, bytes: &mut [u8]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if has!("avx512f") {
+            // SAFETY: the CPU has AVX-512F, as just found.
+            return unsafe { avx512::mask(key, rotated, bytes) };
+        }
+        if has!("avx2") {
+            // SAFETY: the CPU has AVX2, as just found.
+            return unsafe { avx2::mask(key, rotated, bytes) };
+        }
+    }
+    portable(key, rotated, bytes);
+}
+
+/// Whether the CPU has a feature: asked at run time where `std` can (a cached load), else what the
+/// build's target promises.
+#[cfg(target_arch = "x86_64")]
+macro_rules! has {
+    ($feature:tt) => {{
+        #[cfg(feature = "std")]
+        {
+            std::arch::is_x86_feature_detected!($feature)
+        }
+        #[cfg(not(feature = "std"))]
+        {
+            cfg!(target_feature = $feature)
+        }
+    }};
+}
+#[cfg(target_arch = "x86_64")]
+use has;
+
+/// No intrinsics: words of eight bytes in a loop that compilers turn into the target's vectors.
+fn portable(key: MaskKey, rotated: MaskKey, bytes: &mut [u8]) {
+    let Some(&tail) = bytes.last_chunk() else {
+        for (byte, key) in bytes.iter_mut().zip(key.0.iter().cycle()) {
+            *byte ^= key;
+        }
+        return;
+    };
+    let tail = u64::from_ne_bytes(tail) ^ rotated.word64();
+    for word in bytes.as_chunks_mut().0 {
+        *word = (u64::from_ne_bytes(*word) ^ key.word64()).to_ne_bytes();
+    }
+    if let Some(place) = bytes.last_chunk_mut() {
+        *place = tail.to_ne_bytes();
+    }
+}
+
+/// A kernel on vectors of `$width` bytes, in a module of its own.
+#[cfg(target_arch = "x86_64")]
+macro_rules! vector_kernel {
+    ($name:ident, $feature:tt, $width:literal, $vector:ident, $splat:ident, $xor:ident, $load:ident, $store:ident) => {
+        mod $name {
+            use super::{MaskKey, portable};
+            use core::arch::x86_64::{$load, $splat, $store, $vector, $xor};
+
+            const WIDTH: usize = $width;
+
+            #[target_feature(enable = $feature)]
+            pub(super) fn mask(key: MaskKey, rotated: MaskKey, bytes: &mut [u8]) {
+                if bytes.len() <= 4 * WIDTH {
+                    if bytes.len() >= 2 * WIDTH {
+                        return ends::<2>(splat(key), splat(rotated), bytes);
+                    } else if bytes.len() >= WIDTH {
+                        return ends::<1>(splat(key), splat(rotated), bytes);
+                    }
+                    return portable(key, rotated, bytes);
+                }
+                let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) else {
+                    return portable(key, rotated, bytes);
+                };
+                let head = $xor(load(head), splat(key));
+                let tail = $xor(load(tail), splat(rotated));
+
+                // From the first aligned address after the start, at most one vector in, to the
+                // last byte but one: a vector that ends with the payload is the tail.
+                let start = WIDTH - bytes.as_ptr().addr() % WIDTH;
+                let end = bytes.len() - 1;
+                let between = bytes.get_mut(start..end).unwrap_or_default();
+                let key = splat(key.rotated(start));
+                let (fours, rest) = between.as_chunks_mut::<{ 4 * WIDTH }>();
+                for four in fours {
+                    for place in four.as_chunks_mut().0 {
+                        store(place, $xor(load(place), key));
+                    }
+                }
+                for place in rest.as_chunks_mut().0 {
+                    store(place, $xor(load(place), key));
+                }
+
+                if let Some(place) = bytes.first_chunk_mut() {
+                    store(place, head);
+                }
+                if let Some(place) = bytes.last_chunk_mut() {
+                    store(place, tail);
+                }
+            }
+
+            /// `N` vectors from the front and as many from the back, all read before any is written.
+            #[inline]
+            #[target_feature(enable = $feature)]
+            fn ends<const N: usize>(key: $vector, rotated: $vector, bytes: &mut [u8]) {
+                let (Some(heads), Some(tails)) = (
+                    bytes.as_chunks().0.first_chunk::<N>(),
+                    bytes.as_rchunks().1.last_chunk::<N>(),
+                ) else {
+                    return;
+                };
+                let mut vectors = [[key, rotated]; N];
+                for ((vector, head), tail) in vectors.iter_mut().zip(heads).zip(tails) {
+                    *vector = [$xor(load(head), key), $xor(load(tail), rotated)];
+                }
+                if let Some(heads) = bytes.as_chunks_mut().0.first_chunk_mut::<N>() {
+                    for (place, vector) in heads.iter_mut().zip(vectors) {
+                        store(place, vector[0]);
+                    }
+                }
+                if let Some(tails) = bytes.as_rchunks_mut().1.last_chunk_mut::<N>() {
+                    for (place, vector) in tails.iter_mut().zip(vectors) {
+                        store(place, vector[1]);
+                    }
+                }
+            }
+
+            #[inline]
+            #[target_feature(enable = $feature)]
+            fn splat(key: MaskKey) -> $vector {
+                $splat(key.word().cast_signed())
+            }
+
+            #[inline]
+            #[target_feature(enable = $feature)]
+            fn load(from: &[u8; WIDTH]) -> $vector {
+                // SAFETY: the array is as long as the vector, and this load asks no alignment.
+                unsafe { $load(from.as_ptr().cast()) }
+            }
+
+            #[inline]
+            #[target_feature(enable = $feature)]
+            fn store(to: &mut [u8; WIDTH], vector: $vector) {
+                // SAFETY: the array is as long as the vector, and this store asks no alignment.
+                unsafe { $store(to.as_mut_ptr().cast(), vector) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+vector_kernel!(
+    avx2,
+    "avx2",
+    32,
+    __m256i,
+    _mm256_set1_epi32,
+    _mm256_xor_si256,
+    _mm256_loadu_si256,
+    _mm256_storeu_si256
+);
+#[cfg(target_arch = "x86_64")]
+vector_kernel!(
+    avx512,
+    "avx512f",
+    64,
+    __m512i,
+    _mm512_set1_epi32,
+    _mm512_xor_si512,
+    _mm512_loadu_si512,
+    _mm512_storeu_si512
+);
+
+/// One way of masking, to be tried on its own by tests and fuzzers.
+#[cfg(any(test, fuzzing))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kernel {
+    /// Safe code, for any target.
+    Portable,
+    /// 32 bytes at a time.
+    Avx2,
+    /// 64 bytes at a time.
+    Avx512,
+}
+
+#[cfg(any(test, fuzzing))]
+impl Kernel {
+    /// All of them, whether or not this CPU has them.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+
+    /// Masks `bytes` with this kernel at whatever length; `false`, and nothing done, where the CPU
+    /// has it not.
+    pub fn mask(self, key: MaskKey, bytes: &mut [u8]) -> bool {
+        let rotated = key.rotated(bytes.len());
+        match self {
+            Self::Portable => portable(key, rotated, bytes),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the CPU has AVX2, as the guard found.
+            Self::Avx2 if std::is_x86_feature_detected!("avx2") => unsafe {
+                avx2::mask(key, rotated, bytes);
+            },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the CPU has AVX-512F, as the guard found.
+            Self::Avx512 if std::is_x86_feature_detected!("avx512f") => unsafe {
+                avx512::mask(key, rotated, bytes);
+            },
+            _ => return false,
+        }
+        true
+    }
+}
