@@ -95,10 +95,9 @@ fn ends<const N: usize>(key: MaskKey, rotated: MaskKey, bytes: &mut [u8]) {
     debug_assert!((16 * N..=32 * N).contains(&bytes.len()));
     let mut heads = [[0; 16]; N];
     let mut tails = [[0; 16]; N];
-    if let (Some(head), Some(tail)) = (
-        bytes.as_chunks().0.first_chunk::<N>(),
-        bytes.as_rchunks().1.last_chunk::<N>(),
-    ) {
+    if let (Some(head), Some(tail)) =
+        (bytes.as_chunks().0.first_chunk::<N>(), bytes.as_rchunks().1.last_chunk::<N>())
+    {
         heads = *head;
         tails = *tail;
     }

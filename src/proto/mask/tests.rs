@@ -104,11 +104,7 @@ fn the_rotated_key_begins_with_the_octet_that_comes_next() {
     assert_eq!(apply_mask(MaskKey(KEY), &mut []), MaskKey(KEY));
     for len in LENGTHS {
         let next = apply_mask(MaskKey(KEY), &mut vec![0; len]);
-        assert_eq!(
-            next.0,
-            core::array::from_fn(|i| KEY[(len + i) % 4]),
-            "{len}"
-        );
+        assert_eq!(next.0, core::array::from_fn(|i| KEY[(len + i) % 4]), "{len}");
     }
 }
 
@@ -138,10 +134,7 @@ fn a_payload_of_many_pages_is_masked_as_the_rfc_says() {
             assert!(bytes == expected, "{len} bytes from {start}");
             for kernel in Kernel::ALL {
                 if kernel.mask(MaskKey(KEY), &mut bytes[start..]) {
-                    assert!(
-                        bytes == noise(start + len),
-                        "{kernel:?}, {len} bytes from {start}"
-                    );
+                    assert!(bytes == noise(start + len), "{kernel:?}, {len} bytes from {start}");
                     oracle(MaskKey(KEY), &mut bytes[start..]);
                 }
             }
