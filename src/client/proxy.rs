@@ -1,0 +1,83 @@
+//! The way through an HTTP proxy: `CONNECT` (RFC 9110 section 9.3.6). Knows nothing of what is said behind it.
+
+use std::io::{Read, Write};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use url::Url;
+
+use super::ClientError;
+use super::url::userinfo;
+
+/// A proxy, by its URL `http://[user:password@]host[:port]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Proxy {
+    pub(super) host: String,
+    pub(super) port: u16,
+    authorization: Option<String>,
+}
+
+/// 16 KiB and 64 headers of answer: no proxy that works says more.
+const ANSWER_BYTES_MAX: usize = 16 * 1024;
+const ANSWER_HEADERS_MAX: usize = 64;
+
+impl Proxy {
+    pub(super) fn parse(text: &str) -> Result<Self, ClientError> {
+        let bad = |problem: &str| ClientError::Url { url: text.into(), problem: problem.into() };
+        let url = Url::parse(text).map_err(|error| bad(&error.to_string()))?;
+        if url.scheme() != "http" {
+            return Err(bad("the scheme of a proxy must be http"));
+        }
+        let host = url.host_str().ok_or_else(|| bad("the host is missing"))?;
+        let user = userinfo(&url).ok_or_else(|| bad("user or password is not UTF-8"))?;
+        Ok(Self {
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: url.port_or_known_default().unwrap_or(80),
+            authorization: user.map(|user| basic(&user)),
+        })
+    }
+
+    /// Asks for a tunnel to `authority` (with its port) and reads the answer, to its last byte and no further.
+    pub(super) fn tunnel(
+        &self,
+        authority: &str,
+        stream: &mut (impl Read + Write),
+    ) -> Result<(), ClientError> {
+        let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
+        if let Some(value) = &self.authorization {
+            request.push_str(&format!("Proxy-Authorization: {value}\r\n"));
+        }
+        request.push_str("\r\n");
+        stream.write_all(request.as_bytes())?;
+        let mut answer = Vec::new();
+        // Byte by byte: what follows the blank line belongs to the tunnel.
+        let mut byte = [0];
+        while !answer.ends_with(b"\r\n\r\n") {
+            if stream.read(&mut byte)? == 0 {
+                return Err(ClientError::Proxy("it closed the connection".into()));
+            }
+            answer.extend_from_slice(&byte);
+            if answer.len() > ANSWER_BYTES_MAX {
+                let what = format!("its answer exceeds {ANSWER_BYTES_MAX} bytes");
+                return Err(ClientError::Proxy(what));
+            }
+        }
+        let mut headers = [httparse::EMPTY_HEADER; ANSWER_HEADERS_MAX];
+        let mut response = httparse::Response::new(&mut headers);
+        response
+            .parse(&answer)
+            .map_err(|error| ClientError::Proxy(format!("its answer is not HTTP: {error}")))?;
+        match response.code {
+            Some(200..=299) => Ok(()),
+            Some(code) => {
+                Err(ClientError::Proxy(format!("{code} {}", response.reason.unwrap_or_default())))
+            }
+            None => Err(ClientError::Proxy("its answer has no status".into())),
+        }
+    }
+}
+
+/// The value of an `Authorization` header for `user:password` (RFC 7617).
+pub(super) fn basic(user: &str) -> String {
+    format!("Basic {}", STANDARD.encode(user))
+}

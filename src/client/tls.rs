@@ -1,0 +1,73 @@
+//! Whom a client trusts, and the beginning of a TLS session.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+use super::ClientError;
+
+/// Where the trusted certificates come from.
+#[derive(Clone, Debug)]
+pub(super) enum Trust {
+    /// The platform's store, read when the first connection is opened.
+    Platform,
+    /// This PEM file and nothing else.
+    File(PathBuf),
+    /// A configuration of the caller's.
+    Config(Arc<ClientConfig>),
+}
+
+impl Trust {
+    pub(super) fn begin(&self, host: &str) -> Result<ClientConnection, ClientError> {
+        let config = match self {
+            Self::Platform => with_roots(platform()?)?,
+            Self::File(path) => {
+                let unreadable =
+                    |error: &dyn std::fmt::Display| tls(format!("cannot read {}: {error}", path.display()));
+                let mut roots = RootCertStore::empty();
+                for certificate in CertificateDer::pem_file_iter(path).map_err(|e| unreadable(&e))? {
+                    let certificate = certificate.map_err(|e| unreadable(&e))?;
+                    roots.add(certificate).map_err(|e| unreadable(&e))?;
+                }
+                if roots.is_empty() {
+                    return Err(unreadable(&"it holds no certificate in PEM form"));
+                }
+                with_roots(roots)?
+            }
+            Self::Config(config) => Arc::clone(config),
+        };
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| tls(error.to_string()))?;
+        ClientConnection::new(config, name).map_err(|error| tls(error.to_string()))
+    }
+}
+
+fn with_roots(roots: RootCertStore) -> Result<Arc<ClientConfig>, ClientError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| tls(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    // RFC 6455 is HTTP/1.1: a server that prefers HTTP/2 must not choose it.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The platform's roots. Single certificates that cannot be read are passed over, as platforms have them.
+fn platform() -> Result<RootCertStore, ClientError> {
+    let loaded = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(loaded.certs);
+    match (roots.is_empty(), loaded.errors.into_iter().next()) {
+        (false, _) => Ok(roots),
+        (true, Some(error)) => Err(tls(format!("no trusted certificates: {error}"))),
+        (true, None) => Err(tls("the platform has no trusted certificates, give a CA file".into())),
+    }
+}
+
+fn tls(problem: String) -> ClientError {
+    ClientError::Tls(problem)
+}
