@@ -8,6 +8,7 @@ mod compress;
 mod inflate;
 mod negotiate;
 mod pool;
+mod quick;
 
 #[allow(unused_imports, reason = "for the connection's two halves")]
 pub(crate) use compress::Compress;
