@@ -4,14 +4,16 @@
 //! makes one with [`Deflate::offer`] and judges the answer with [`Deflate::agree`]. Frames, RSV1 and
 //! limits are the connection's business.
 
+#![allow(dead_code, unused_imports, reason = "until the connection uses them")]
+
 mod compress;
 mod inflate;
 mod negotiate;
 mod pool;
 mod quick;
+#[cfg(test)]
+mod walk;
 
-#[allow(unused_imports, reason = "for the connection's two halves")]
 pub(crate) use compress::Compress;
-#[allow(unused_imports, reason = "for the connection's two halves")]
 pub(crate) use inflate::{Inflate, InflateError, Step};
 pub use negotiate::{Deflate, EXTENSION, NegotiationError, Params, WindowBits};

@@ -122,8 +122,10 @@ impl Quick {
         let hash = four.wrapping_mul(0x9E37_79B1) >> (u32::BITS - HASH_BITS);
         let head = &mut self.heads[hash as usize % HEADS];
         let before = head.checked_sub(self.base);
-        // `at` is below INPUT_MAX.
-        #[allow(clippy::cast_possible_truncation)]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a position is below INPUT_MAX"
+        )]
         let now = at as u32;
         *head = self.base + now;
         before.map(|before| before as usize)
@@ -209,7 +211,7 @@ impl<'a> Bits<'a> {
         self.pending |= u64::from(bits) << self.count;
         self.count += count;
         if self.count >= 32 {
-            #[allow(clippy::cast_possible_truncation)]
+            #[allow(clippy::cast_possible_truncation, reason = "the rest stays pending")]
             let low = self.pending as u32;
             if let Some(space) = self
                 .out
@@ -234,7 +236,7 @@ impl<'a> Bits<'a> {
     #[inline]
     fn reference(&mut self, length: usize, distance: usize) {
         let (code, count) = LENGTHS[(length - 3) & 0xFF];
-        #[allow(clippy::cast_possible_truncation)]
+        #[allow(clippy::cast_possible_truncation, reason = "at most 32768")]
         let (far, far_count) = distance_code(distance as u32);
         self.put(u32::from(code) | far << count, u32::from(count) + far_count);
     }
@@ -249,7 +251,7 @@ impl<'a> Bits<'a> {
 }
 
 /// §3.2.6: the fixed code of each literal, as it goes on the wire, and its bits.
-const LITERALS: [(u16, u8); 256] = {
+const LITERALS: [(u16, u16); 256] = {
     let mut table = [(0, 0); 256];
     let mut byte = 0u16;
     while byte < 256 {
@@ -260,7 +262,7 @@ const LITERALS: [(u16, u8); 256] = {
 };
 
 /// §3.2.5, §3.2.6: for each length from 3 its code and extra bits, and how many they are.
-const LENGTHS: [(u16, u8); 256] = {
+const LENGTHS: [(u16, u16); 256] = {
     let mut table = [(0, 0); 256];
     let mut symbol = 257u16;
     let mut length = 3usize;
@@ -270,7 +272,7 @@ const LENGTHS: [(u16, u8); 256] = {
         let (code, bits) = fixed(symbol);
         let mut value = 0;
         while value < 1 << extra && length < 258 {
-            table[length - 3] = (code | value << bits, bits + extra as u8);
+            table[length - 3] = (code | value << bits, bits + extra);
             length += 1;
             value += 1;
         }
@@ -281,7 +283,7 @@ const LENGTHS: [(u16, u8); 256] = {
 };
 
 /// The fixed code of a literal or length symbol: Huffman codes begin with their highest bit.
-const fn fixed(symbol: u16) -> (u16, u8) {
+const fn fixed(symbol: u16) -> (u16, u16) {
     let (code, bits) = match symbol {
         0..=143 => (0b0011_0000 + symbol, 8),
         144..=255 => (0b1_1001_0000 + symbol - 144, 9),
@@ -304,4 +306,77 @@ fn distance_code(distance: u32) -> (u32, u32) {
     };
     let code = symbol.reverse_bits() >> (u32::BITS - 5);
     (code | (far & ((1 << extra) - 1)) << 5, 5 + extra)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inflated(message: &[u8]) -> Vec<u8> {
+        let stream = [message, &[0x00, 0x00, 0xFF, 0xFF, 0x03, 0x00]].concat();
+        miniz_oxide::inflate::decompress_to_vec(&stream).expect("a DEFLATE stream")
+    }
+
+    fn written(quick: &mut Quick, payload: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        quick.write(payload, 1 << 15, &mut out);
+        out
+    }
+
+    #[test]
+    fn every_length_of_a_match_is_written_as_it_is() {
+        for length in 0..600 {
+            let mut payload = b"0123456789".to_vec();
+            payload.extend(core::iter::repeat_n(b'x', length));
+            payload.extend_from_slice(b"0123456789");
+            let message = written(&mut Quick::new(), &payload);
+            assert_eq!(inflated(&message), payload, "{length}");
+        }
+    }
+
+    #[test]
+    fn every_distance_of_a_match_is_written_as_it_is() {
+        // Between two equal words lies what matches with neither.
+        let mut filler = Vec::new();
+        let mut seed = 1u32;
+        while filler.len() < 33_000 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            filler.push((seed >> 24) as u8 | 0x80);
+        }
+        let distances = (4..600).chain((10..16).flat_map(|n| (1 << n) - 2..(1 << n) + 3));
+        for distance in distances {
+            let mut payload = b"abcdefgh"[..8.min(distance)].to_vec();
+            payload.extend_from_slice(&filler[..distance - payload.len()]);
+            payload.extend_from_within(..4);
+            let message = written(&mut Quick::new(), &payload);
+            assert_eq!(inflated(&message), payload, "{distance}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_an_earlier_message_is_referred_to() {
+        let mut quick = Quick::new();
+        let first = written(&mut quick, b"the same words, the same words");
+        for _ in 0..3 {
+            assert_eq!(
+                written(&mut quick, b"the same words, the same words"),
+                first
+            );
+        }
+        assert!(first.len() < 24);
+    }
+
+    #[test]
+    fn the_epoch_begins_anew_when_it_is_used_up() {
+        let payload = b"the same words, the same words";
+        let first = written(&mut Quick::new(), payload);
+        for below in 0..100 {
+            let mut quick = Quick::new();
+            quick.base = u32::MAX - below;
+            quick.heads.fill(quick.base - 1);
+            for _ in 0..5 {
+                assert_eq!(written(&mut quick, payload), first, "{below}");
+            }
+        }
+    }
 }
