@@ -1,1 +1,19 @@
-//! permessage-deflate (RFC 7692).
+//! permessage-deflate (RFC 7692): what is agreed in the handshake, and the two codecs for a message.
+//!
+//! [`Deflate`] is one endpoint's policy. A server answers offers with [`Deflate::respond`]; a client
+//! makes one with [`Deflate::offer`] and judges the answer with [`Deflate::agree`]. Frames, RSV1 and
+//! limits are the connection's business.
+
+#![allow(dead_code, unused_imports, reason = "until the connection uses them")]
+
+mod compress;
+mod inflate;
+mod negotiate;
+mod pool;
+mod quick;
+#[cfg(test)]
+mod walk;
+
+pub(crate) use compress::Compress;
+pub(crate) use inflate::{Inflate, InflateError, Step};
+pub use negotiate::{Deflate, EXTENSION, NegotiationError, Params, WindowBits};
