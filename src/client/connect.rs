@@ -294,13 +294,13 @@ impl Connect {
             getrandom::fill(bytes).expect("the system's randomness does not run dry after start");
         });
         #[cfg(feature = "deflate")]
-        if let (Some(policy), [answer, more @ ..]) = (&self.config.deflate, _response.extensions()) {
+        if let (Some(policy), [answer, more @ ..]) = (&self.config.deflate, _response.extensions())
+        {
             if let [twice, ..] = more {
                 let name = twice.name.to_owned();
                 return Err(ClientError::Handshake(ResponseError::UnofferedExtension(name)));
             }
-            let params =
-                answer.params.iter().map(|param| (param.name, param.value.as_deref()));
+            let params = answer.params.iter().map(|param| (param.name, param.value.as_deref()));
             connection.enable_deflate(&policy.agree(params)?, policy);
         }
         Ok(connection)

@@ -25,10 +25,13 @@ impl Trust {
         let config = match self {
             Self::Platform => with_roots(platform()?)?,
             Self::File(path) => {
-                let unreadable =
-                    |error: &dyn std::fmt::Display| tls(format!("cannot read {}: {error}", path.display()));
+                let unreadable = |error: &dyn std::fmt::Display| {
+                    tls(format!("cannot read {}: {error}", path.display()))
+                };
                 let mut roots = RootCertStore::empty();
-                for certificate in CertificateDer::pem_file_iter(path).map_err(|e| unreadable(&e))? {
+                for certificate in
+                    CertificateDer::pem_file_iter(path).map_err(|e| unreadable(&e))?
+                {
                     let certificate = certificate.map_err(|e| unreadable(&e))?;
                     roots.add(certificate).map_err(|e| unreadable(&e))?;
                 }

@@ -79,7 +79,10 @@ mod tests {
         let plain = Target::parse("ws://example.com").unwrap();
         assert_eq!((plain.port, &*plain.authority, &*plain.resource), (80, "example.com", "/"));
         let tls = Target::parse("wss://example.com:443?x").unwrap();
-        assert_eq!((tls.tls, tls.port, &*tls.authority, &*tls.resource), (true, 443, "example.com", "/?x"));
+        assert_eq!(
+            (tls.tls, tls.port, &*tls.authority, &*tls.resource),
+            (true, 443, "example.com", "/?x")
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 #[cfg(feature = "deflate")]
-use super::deflate::Compress;
+use super::deflate::{Compress, WindowBits};
 use super::{
     CloseCode, CloseFrame, Header, Kind, MaskKey, Message, OpCode, Prepared, SendError, apply_mask,
     utf8,
@@ -443,12 +443,11 @@ const fn opcode_of(kind: Kind) -> OpCode {
 
 /// What the sending half needs once permessage-deflate is agreed.
 #[cfg(feature = "deflate")]
-#[derive(Debug)]
 pub(super) struct Compressing {
     pub(super) compress: Compress,
     /// Messages shorter than this go out plain.
     pub(super) compress_from: usize,
-    pub(super) window_bits: u8,
+    pub(super) window_bits: WindowBits,
     pub(super) takeover: bool,
 }
 
@@ -456,8 +455,20 @@ pub(super) struct Compressing {
 impl Compressing {
     /// The window that foreign compressed bytes may use here: none with context takeover, since
     /// they would put the peer's window out of step with this side's compressor.
-    fn agreed(&self) -> Option<u8> {
+    fn agreed(&self) -> Option<WindowBits> {
         (!self.takeover).then_some(self.window_bits)
+    }
+}
+
+#[cfg(feature = "deflate")]
+impl core::fmt::Debug for Compressing {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { compress_from, window_bits, takeover, .. } = self;
+        f.debug_struct("Compressing")
+            .field("compress_from", compress_from)
+            .field("window_bits", window_bits)
+            .field("takeover", takeover)
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
+#[cfg(feature = "deflate")]
+use super::deflate::{Compress, WindowBits};
 use super::{Header, Kind, Message, OpCode};
 
 /// A message as a server's frame, encoded once (and compressed once), to be shared by everyone who
@@ -22,7 +24,7 @@ pub struct Prepared {
     plain: Arc<[u8]>,
     head_len: usize,
     #[cfg(feature = "deflate")]
-    deflated: Option<(u8, Arc<[u8]>)>,
+    deflated: Option<(WindowBits, Arc<[u8]>)>,
 }
 
 impl Prepared {
@@ -43,18 +45,14 @@ impl Prepared {
     }
 
     /// Adds the compressed form, for the connections that agreed on permessage-deflate with at
-    /// least `window_bits` (9-15) for the server and without context takeover; the others get the plain one.
+    /// least `window_bits` for the server and without context takeover; the others get the plain one.
     /// Compresses now, once, at zlib's `level` (0-9); kept only if it is the smaller of the two.
     #[cfg(feature = "deflate")]
     #[must_use]
-    pub fn with_deflate(mut self, window_bits: u8, level: u8) -> Self {
+    pub fn with_deflate(mut self, window_bits: WindowBits, level: u8) -> Self {
         let mut compressed = Vec::new();
         let payload = &self.plain[self.head_len..];
-        super::deflate::Compress::new(window_bits, false, level).write(
-            payload,
-            true,
-            &mut compressed,
-        );
+        Compress::new(window_bits, false, level).write(payload, true, &mut compressed);
         if compressed.len() < payload.len() {
             let head = Self::header(self.kind, Header::RSV1, compressed.len()).encode();
             let bytes = [&head[..], &compressed].concat();
@@ -80,7 +78,7 @@ impl Prepared {
 
     /// The compressed form, if a peer that agreed on `window_bits` can read it.
     #[cfg(feature = "deflate")]
-    pub(super) fn deflated_for(&self, agreed: Option<u8>) -> Option<&Arc<[u8]>> {
+    pub(super) fn deflated_for(&self, agreed: Option<WindowBits>) -> Option<&Arc<[u8]>> {
         let (needed, bytes) = self.deflated.as_ref()?;
         (*needed <= agreed?).then_some(bytes)
     }

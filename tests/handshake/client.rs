@@ -70,52 +70,22 @@ fn what_cannot_stand_in_a_request_is_refused_before_anything_is_written() {
         let request = ClientRequest { host, ..plain() };
         assert_eq!(write(&request), Err(ComposeError::Host(host.into())));
     }
-    for target in [
-        "",
-        "chat",
-        "http://a/",
-        "/a b",
-        "/a\r\nX: y",
-        "/a#b",
-        "/caf\u{e9}",
-        "/\0",
-    ] {
+    for target in ["", "chat", "http://a/", "/a b", "/a\r\nX: y", "/a#b", "/caf\u{e9}", "/\0"] {
         let request = ClientRequest { target, ..plain() };
         assert_eq!(write(&request), Err(ComposeError::Target(target.into())));
     }
-    let origin = ClientRequest {
-        origin: Some("http://a\r\nX: y"),
-        ..plain()
-    };
-    assert_eq!(
-        write(&origin),
-        Err(ComposeError::HeaderValue("Origin".into()))
-    );
+    let origin = ClientRequest { origin: Some("http://a\r\nX: y"), ..plain() };
+    assert_eq!(write(&origin), Err(ComposeError::HeaderValue("Origin".into())));
     for name in ["", "a b", "a,b", "a\r\n"] {
-        let request = ClientRequest {
-            subprotocols: &["fine", name],
-            ..plain()
-        };
+        let request = ClientRequest { subprotocols: &["fine", name], ..plain() };
         assert_eq!(write(&request), Err(ComposeError::Subprotocol(name.into())));
     }
-    let twice = ClientRequest {
-        subprotocols: &["a", "b", "a"],
-        ..plain()
-    };
-    assert_eq!(
-        write(&twice),
-        Err(ComposeError::DuplicateSubprotocol("a".into()))
-    );
-    let extensions = ClientRequest {
-        extensions: Some("a;"),
-        ..plain()
-    };
+    let twice = ClientRequest { subprotocols: &["a", "b", "a"], ..plain() };
+    assert_eq!(write(&twice), Err(ComposeError::DuplicateSubprotocol("a".into())));
+    let extensions = ClientRequest { extensions: Some("a;"), ..plain() };
     assert_eq!(
         write(&extensions),
-        Err(ComposeError::Extensions(GrammarError::NotToken {
-            line: 0,
-            at: 2
-        }))
+        Err(ComposeError::Extensions(GrammarError::NotToken { line: 0, at: 2 }))
     );
 }
 
@@ -123,35 +93,17 @@ fn what_cannot_stand_in_a_request_is_refused_before_anything_is_written() {
 fn a_requests_headers_cannot_end_their_line_nor_speak_for_the_handshake() {
     let header = |name, value| {
         let headers = [(name, value)];
-        let request = ClientRequest {
-            headers: &headers,
-            ..plain()
-        };
+        let request = ClientRequest { headers: &headers, ..plain() };
         write(&request)
     };
-    assert_eq!(
-        header("X", "a\r\nY: z"),
-        Err(ComposeError::HeaderValue("X".into()))
-    );
-    assert_eq!(
-        header("X:", "a"),
-        Err(ComposeError::HeaderName("X:".into()))
-    );
-    for name in [
-        "Host",
-        "upgrade",
-        "Connection",
-        "Sec-WebSocket-Key",
-        "sec-websocket-version",
-    ] {
+    assert_eq!(header("X", "a\r\nY: z"), Err(ComposeError::HeaderValue("X".into())));
+    assert_eq!(header("X:", "a"), Err(ComposeError::HeaderName("X:".into())));
+    for name in ["Host", "upgrade", "Connection", "Sec-WebSocket-Key", "sec-websocket-version"] {
         assert_eq!(header(name, "a"), Err(ComposeError::Reserved(name.into())));
     }
     assert!(header("Origin", "null").is_ok());
-    let twice = ClientRequest {
-        origin: Some("http://a"),
-        headers: &[("origin", "http://b")],
-        ..plain()
-    };
+    let twice =
+        ClientRequest { origin: Some("http://a"), headers: &[("origin", "http://b")], ..plain() };
     assert_eq!(write(&twice), Err(ComposeError::Reserved("origin".into())));
 }
 
@@ -172,10 +124,7 @@ fn an_answer_in_other_letters_and_spaces_opens_the_connection_too() {
 fn an_answer_without_upgrade_websocket_fails() {
     assert_eq!(wrong("Upgrade", ""), ResponseError::Upgrade);
     assert_eq!(wrong("Upgrade", "Upgrade: h2c"), ResponseError::Upgrade);
-    assert_eq!(
-        wrong("Upgrade", "Upgrade: websocket, h2c"),
-        ResponseError::Upgrade
-    );
+    assert_eq!(wrong("Upgrade", "Upgrade: websocket, h2c"), ResponseError::Upgrade);
     let twice = "Upgrade: websocket\r\nUpgrade: websocket";
     assert_eq!(wrong("Upgrade", twice), ResponseError::Duplicate("Upgrade"));
 }
@@ -183,10 +132,7 @@ fn an_answer_without_upgrade_websocket_fails() {
 #[test]
 fn an_answer_without_connection_upgrade_fails() {
     assert_eq!(wrong("Connection", ""), ResponseError::Connection);
-    assert_eq!(
-        wrong("Connection", "Connection: close"),
-        ResponseError::Connection
-    );
+    assert_eq!(wrong("Connection", "Connection: close"), ResponseError::Connection);
 }
 
 #[test]
@@ -254,16 +200,11 @@ fn an_extension_that_was_not_offered_fails() {
     );
     assert_eq!(
         answered(&plain(), &with_extensions("permessage-deflate")),
-        Err(ResponseError::UnofferedExtension(
-            "permessage-deflate".into()
-        ))
+        Err(ResponseError::UnofferedExtension("permessage-deflate".into()))
     );
     assert_eq!(
         answered(&asked, &with_extensions("x y")),
-        Err(ResponseError::Extensions(GrammarError::NotSeparator {
-            line: 0,
-            at: 2
-        }))
+        Err(ResponseError::Extensions(GrammarError::NotSeparator { line: 0, at: 2 }))
     );
 }
 
@@ -275,12 +216,8 @@ fn a_101_before_http_1_1_fails() {
 
 #[test]
 fn a_refused_upgrade_is_handed_over_as_status_reason_headers_and_where_the_body_begins() {
-    let mut answer = wire(&[
-        "HTTP/1.1 401 Who Are You",
-        "WWW-Authenticate: Basic",
-        "Content-Length: 4",
-        "",
-    ]);
+    let mut answer =
+        wire(&["HTTP/1.1 401 Who Are You", "WWW-Authenticate: Basic", "Content-Length: 4", ""]);
     let head_len = answer.len();
     answer.extend_from_slice(b"shut");
     let refused = refusal(&answer);
@@ -290,10 +227,7 @@ fn a_refused_upgrade_is_handed_over_as_status_reason_headers_and_where_the_body_
     assert_eq!(refused.head_len, head_len);
     assert_eq!(refused.content_length(), Some(4));
     assert_eq!(refused.to_string(), "upgrade refused with 401 Who Are You");
-    assert_eq!(
-        refusal(b"HTTP/1.0 302\r\n\r\n").to_string(),
-        "upgrade refused with 302"
-    );
+    assert_eq!(refusal(b"HTTP/1.0 302\r\n\r\n").to_string(), "upgrade refused with 302");
     assert_eq!(refusal(b"HTTP/1.1 200 OK\r\n\r\n").status, 200);
 }
 
@@ -307,10 +241,7 @@ fn a_bodys_length_is_believed_only_where_it_is_said_once() {
     assert_eq!(length("X: y"), None);
     assert_eq!(length("Content-Length: 1\r\nContent-Length: 1"), None);
     assert_eq!(length("Content-Length: +1"), None);
-    assert_eq!(
-        length("Content-Length: 1\r\nTransfer-Encoding: chunked"),
-        None
-    );
+    assert_eq!(length("Content-Length: 1\r\nTransfer-Encoding: chunked"), None);
 }
 
 #[test]
@@ -351,13 +282,9 @@ fn what_is_not_http_fails_at_the_first_byte_that_shows_it() {
     assert_eq!(head(b"HTTP/2"), not_http(5, b'2'));
     assert_eq!(head(b"SSH-2.0-"), not_http(0, b'S'));
     assert_eq!(head(b"HTTP/1"), Ok(false));
-    for line in [
-        "HTTP/1.1 20 OK",
-        "HTTP/1.1 099 Low",
-        "HTTP/1.1 600 High",
-        "HTTP/1.1 2000 OK",
-        "HTTP/1.1",
-    ] {
+    for line in
+        ["HTTP/1.1 20 OK", "HTTP/1.1 099 Low", "HTTP/1.1 600 High", "HTTP/1.1 2000 OK", "HTTP/1.1"]
+    {
         let error = head(&wire(&[line, ""])).unwrap_err();
         assert!(matches!(error, ResponseError::Head(_)), "{line}: {error}");
     }
@@ -365,14 +292,8 @@ fn what_is_not_http_fails_at_the_first_byte_that_shows_it() {
 
 #[test]
 fn both_sides_agree() {
-    let asked = ClientRequest {
-        nonce: [0xA5; 16],
-        ..rfc_client()
-    };
+    let asked = ClientRequest { nonce: [0xA5; 16], ..rfc_client() };
     let answer = serve(write(&asked).unwrap().as_bytes()).unwrap();
     assert_eq!(answered(&asked, answer.as_bytes()), Ok(Some("chat".into())));
-    assert_eq!(
-        answered(&rfc_client(), answer.as_bytes()),
-        Err(ResponseError::WrongAccept)
-    );
+    assert_eq!(answered(&rfc_client(), answer.as_bytes()), Err(ResponseError::WrongAccept));
 }

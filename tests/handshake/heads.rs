@@ -6,10 +6,7 @@ use sockeye::proto::handshake::{
     HeadError, HeadLimits, RequestError, RequestReader, ResponseError, ResponseReader,
 };
 
-const LIMITS: HeadLimits = HeadLimits {
-    head_bytes_max: 400,
-    headers_max: 9,
-};
+const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 400, headers_max: 9 };
 
 /// Feeds `bytes` up to each of `cuts` in turn, and then whole; the first verdict, printed.
 fn requested(bytes: &[u8], cuts: impl IntoIterator<Item = usize>) -> String {
@@ -122,13 +119,7 @@ fn a_byte_is_looked_at_once_while_the_head_is_incomplete() {
 #[test]
 fn bytes_after_the_head_are_handed_over() {
     let head = wire(&RFC_REQUEST);
-    for tail in [
-        &b""[..],
-        b"\x81\x80\0\0\0\0",
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"\r\n\r\n",
-        b"\0",
-    ] {
+    for tail in [&b""[..], b"\x81\x80\0\0\0\0", b"GET / HTTP/1.1\r\n\r\n", b"\r\n\r\n", b"\0"] {
         let bytes = [&head[..], tail].concat();
         let request = request(&bytes).unwrap().unwrap();
         assert_eq!(request.head_len(), head.len());
@@ -166,36 +157,19 @@ fn a_buffer_that_shrinks_is_the_callers_mistake_and_no_panic() {
 #[test]
 fn a_line_that_ends_in_lf_alone_is_refused() {
     let head = with(&RFC_REQUEST, "Host", "Host: a\nX: y");
-    assert_eq!(
-        refused(&head),
-        RequestError::Head(HeadError::BareLf { at: 27 })
-    );
-    let all = String::from_utf8(wire(&RFC_REQUEST))
-        .unwrap()
-        .replace("\r\n", "\n");
-    assert_eq!(
-        refused(all.as_bytes()),
-        RequestError::Head(HeadError::BareLf { at: 18 })
-    );
+    assert_eq!(refused(&head), RequestError::Head(HeadError::BareLf { at: 27 }));
+    let all = String::from_utf8(wire(&RFC_REQUEST)).unwrap().replace("\r\n", "\n");
+    assert_eq!(refused(all.as_bytes()), RequestError::Head(HeadError::BareLf { at: 18 }));
     let last = b"GET / HTTP/1.1\r\nHost: a\r\n\n";
-    assert_eq!(
-        refused(last),
-        RequestError::Head(HeadError::BareLf { at: 25 })
-    );
+    assert_eq!(refused(last), RequestError::Head(HeadError::BareLf { at: 25 }));
 }
 
 #[test]
 fn a_cr_without_lf_is_refused() {
     let head = with(&RFC_REQUEST, "Host", "Host: a\rX: y");
-    assert_eq!(
-        refused(&head),
-        RequestError::Head(HeadError::BareCr { at: 27 })
-    );
+    assert_eq!(refused(&head), RequestError::Head(HeadError::BareCr { at: 27 }));
     let blank = b"GET / HTTP/1.1\r\n\rX: y\r\n\r\n";
-    assert_eq!(
-        refused(blank),
-        RequestError::Head(HeadError::BareCr { at: 16 })
-    );
+    assert_eq!(refused(blank), RequestError::Head(HeadError::BareCr { at: 16 }));
     assert_eq!(
         refused(b"GET / HTTP/1.1\r\r\n\r\n"),
         RequestError::Head(HeadError::BareCr { at: 14 })
@@ -206,16 +180,10 @@ fn a_cr_without_lf_is_refused() {
 fn a_folded_line_is_refused() {
     for fold in ["Host: a\r\n b", "Host: a\r\n\tb", "Host: a\r\n "] {
         let head = with(&RFC_REQUEST, "Host", fold);
-        assert_eq!(
-            refused(&head),
-            RequestError::Head(HeadError::Folded { at: 29 })
-        );
+        assert_eq!(refused(&head), RequestError::Head(HeadError::Folded { at: 29 }));
     }
     let first = b"GET / HTTP/1.1\r\n Host: a\r\n\r\n";
-    assert_eq!(
-        refused(first),
-        RequestError::Head(HeadError::Folded { at: 16 })
-    );
+    assert_eq!(refused(first), RequestError::Head(HeadError::Folded { at: 16 }));
 }
 
 #[test]
@@ -274,11 +242,7 @@ fn bytes_beyond_ascii_in_headers_that_nobody_reads_are_let_through() {
 
 #[test]
 fn a_head_of_100_kib_is_refused_with_431_as_soon_as_the_limit_is_reached() {
-    let head = with(
-        &RFC_REQUEST,
-        "Origin",
-        &format!("Cookie: {}", "x".repeat(100 * 1024)),
-    );
+    let head = with(&RFC_REQUEST, "Origin", &format!("Cookie: {}", "x".repeat(100 * 1024)));
     let error = RequestError::Head(HeadError::TooLong { limit: 16 * 1024 });
     assert_eq!(refused(&head), error);
     assert_eq!(error.status(), 431);
@@ -290,10 +254,7 @@ fn a_head_of_100_kib_is_refused_with_431_as_soon_as_the_limit_is_reached() {
 fn a_head_of_exactly_the_limit_passes_and_what_follows_it_does_not_count() {
     let head = wire(&RFC_REQUEST);
     for (head_bytes_max, fits) in [(head.len(), true), (head.len() - 1, false)] {
-        let limits = HeadLimits {
-            head_bytes_max,
-            ..HeadLimits::default()
-        };
+        let limits = HeadLimits { head_bytes_max, ..HeadLimits::default() };
         let bytes = [&head[..], &[b'x'; 1000]].concat();
         assert_eq!(RequestReader::new(limits).read(&head).is_ok(), fits);
         assert_eq!(RequestReader::new(limits).read(&bytes).is_ok(), fits);
@@ -327,21 +288,11 @@ fn headers_beyond_the_limit_are_refused_with_431_as_soon_as_one_too_many_begins(
 
 #[test]
 fn a_limit_of_nothing_lets_nothing_through() {
-    let limits = HeadLimits {
-        head_bytes_max: 0,
-        headers_max: 0,
-    };
+    let limits = HeadLimits { head_bytes_max: 0, headers_max: 0 };
     let error = RequestError::Head(HeadError::TooLong { limit: 0 });
     assert_eq!(RequestReader::new(limits).read(b"G").unwrap_err(), error);
-    let lone = HeadLimits {
-        headers_max: 0,
-        ..HeadLimits::default()
-    };
-    assert!(
-        RequestReader::new(lone)
-            .read(b"GET / HTTP/1.1\r\n\r\n")
-            .is_ok()
-    );
+    let lone = HeadLimits { headers_max: 0, ..HeadLimits::default() };
+    assert!(RequestReader::new(lone).read(b"GET / HTTP/1.1\r\n\r\n").is_ok());
 }
 
 /// Something near a head: its lines, changed, and bytes of any kind.

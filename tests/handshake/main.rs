@@ -71,14 +71,9 @@ fn request(head: &[u8]) -> Result<Option<Request<'_>>, RequestError> {
 fn serve(head: &[u8]) -> Result<String, RequestError> {
     let request = request(head)?.expect("the head is whole");
     let upgrade = request.upgrade()?;
-    let answer = Answer {
-        subprotocol: upgrade.first_subprotocol(),
-        ..Answer::default()
-    };
+    let answer = Answer { subprotocol: upgrade.first_subprotocol(), ..Answer::default() };
     let mut out = Vec::new();
-    upgrade
-        .accept(&answer, &mut out)
-        .expect("the first subprotocol is an offered one");
+    upgrade.accept(&answer, &mut out).expect("the first subprotocol is an offered one");
     Ok(text(out))
 }
 
@@ -106,8 +101,7 @@ fn rfc_client() -> ClientRequest<'static> {
 
 /// What a client that asked `asked` makes of an answer: the subprotocol, or what is wrong.
 fn answered(asked: &ClientRequest<'_>, head: &[u8]) -> Result<Option<String>, ResponseError> {
-    let response = ResponseReader::new(asked, HeadLimits::default())
-        .read(head)?
-        .expect("the head is whole");
+    let response =
+        ResponseReader::new(asked, HeadLimits::default()).read(head)?.expect("the head is whole");
     Ok(response.subprotocol().map(String::from))
 }

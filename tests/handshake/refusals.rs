@@ -16,9 +16,7 @@ fn the_bad_requests_that_clients_were_seen_to_send_get_their_statuses() {
         let refusal = Refusal::from(refused(&with(&RFC_REQUEST, from, to)));
         assert_eq!(refusal.status(), status, "{to}");
         assert!(written(&refusal).contains("\r\nConnection: close"), "{to}");
-        let versions = refusal
-            .headers()
-            .any(|it| it == ("Sec-WebSocket-Version", "13"));
+        let versions = refusal.headers().any(|it| it == ("Sec-WebSocket-Version", "13"));
         assert_eq!(versions, from == "Sec-WebSocket-Version", "{to}");
     }
 }
@@ -71,14 +69,8 @@ fn a_refusal_never_looks_like_consent() {
 #[test]
 fn a_refusals_headers_cannot_end_their_line_nor_frame_the_body_anew() {
     let header = |name: &'static str, value| Refusal::new(403, "no").header(name, value).err();
-    assert_eq!(
-        header("X", "a\r\nb"),
-        Some(ComposeError::HeaderValue("X".into()))
-    );
-    assert_eq!(
-        header("X Y", "a"),
-        Some(ComposeError::HeaderName("X Y".into()))
-    );
+    assert_eq!(header("X", "a\r\nb"), Some(ComposeError::HeaderValue("X".into())));
+    assert_eq!(header("X Y", "a"), Some(ComposeError::HeaderName("X Y".into())));
     for name in ["connection", "Content-Length", "Transfer-Encoding"] {
         assert_eq!(header(name, "1"), Some(ComposeError::Reserved(name.into())));
     }

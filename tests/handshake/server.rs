@@ -69,15 +69,7 @@ fn an_absolute_target_has_the_path_of_its_uri() {
 
 #[test]
 fn a_target_that_is_no_path_is_refused() {
-    for target in [
-        "*",
-        "chat",
-        "a.example:80",
-        "ftp://a/b",
-        "http://",
-        "/chat#top",
-        "?a=/b",
-    ] {
+    for target in ["*", "chat", "a.example:80", "ftp://a/b", "http://", "/chat#top", "?a=/b"] {
         let head = with(&RFC_REQUEST, "GET", &format!("GET {target} HTTP/1.1"));
         assert_eq!(refused(&head), RequestError::Target, "{target}");
     }
@@ -108,19 +100,10 @@ fn http_before_1_1_and_after_it_is_refused_with_505() {
 
 #[test]
 fn a_malformed_request_line_is_refused() {
-    for line in [
-        "GET",
-        "GET /chat",
-        "GET  /chat HTTP/1.1",
-        "G@T / HTTP/1.1",
-        "GET / http/1.1",
-    ] {
+    for line in ["GET", "GET /chat", "GET  /chat HTTP/1.1", "G@T / HTTP/1.1", "GET / http/1.1"] {
         let head = with(&RFC_REQUEST, "GET", line);
         assert!(
-            matches!(
-                refused(&head),
-                RequestError::Head(HeadError::StartLine | HeadError::Version)
-            ),
+            matches!(refused(&head), RequestError::Head(HeadError::StartLine | HeadError::Version)),
             "{line}"
         );
     }
@@ -131,14 +114,7 @@ fn a_host_stands_once_and_names_a_host() {
     let host = |line: &str| refused(&with(&RFC_REQUEST, "Host", line));
     assert_eq!(host(""), RequestError::Missing("Host"));
     assert_eq!(host("Host: a\r\nhost: a"), RequestError::Duplicate("Host"));
-    for bad in [
-        "Host:",
-        "Host: ",
-        "Host: a b",
-        "Host: a, b",
-        "Host: a/b",
-        "Host: u@a",
-    ] {
+    for bad in ["Host:", "Host: ", "Host: a b", "Host: a, b", "Host: a/b", "Host: u@a"] {
         assert_eq!(host(bad), RequestError::Host, "{bad}");
     }
     for good in ["Host: a", "HOST:a:80", "Host: \t [::1]:8080 \t"] {
@@ -155,17 +131,9 @@ fn an_upgrade_header_lists_websocket_in_any_case_on_any_line() {
         "Upgrade: h2c\r\nUpgrade: websocket",
         "Upgrade:\t websocket \t",
     ] {
-        assert!(
-            serve(&with(&RFC_REQUEST, "Upgrade", good)).is_ok(),
-            "{good}"
-        );
+        assert!(serve(&with(&RFC_REQUEST, "Upgrade", good)).is_ok(), "{good}");
     }
-    for bad in [
-        "Upgrade: h2c",
-        "Upgrade:",
-        "Upgrade: websockets",
-        "Upgrade: web socket",
-    ] {
+    for bad in ["Upgrade: h2c", "Upgrade:", "Upgrade: websockets", "Upgrade: web socket"] {
         let head = with(&RFC_REQUEST, "Upgrade", bad);
         assert_eq!(refused(&head), RequestError::OtherUpgrade, "{bad}");
         assert_eq!(status(&head), 400);
@@ -197,17 +165,9 @@ fn a_connection_header_lists_upgrade_in_any_case_on_any_line() {
         "Connection: keep-alive\r\nConnection: Upgrade",
         "Connection: , Upgrade ,",
     ] {
-        assert!(
-            serve(&with(&RFC_REQUEST, "Connection", good)).is_ok(),
-            "{good}"
-        );
+        assert!(serve(&with(&RFC_REQUEST, "Connection", good)).is_ok(), "{good}");
     }
-    for bad in [
-        "",
-        "Connection: keep-alive",
-        "Connection: upgraded",
-        "Connection: Upgrade;x",
-    ] {
+    for bad in ["", "Connection: keep-alive", "Connection: upgraded", "Connection: Upgrade;x"] {
         let head = with(&RFC_REQUEST, "Connection", bad);
         assert_eq!(refused(&head), RequestError::Connection, "{bad}");
     }
@@ -250,18 +210,9 @@ fn a_key_stands_once_and_is_base64_of_16_bytes() {
     assert_eq!(key(""), RequestError::Missing("Sec-WebSocket-Key"));
     assert_eq!(key("Sec-WebSocket-Key:"), RequestError::Key(0));
     assert_eq!(key("Sec-WebSocket-Key: short"), RequestError::Key(5));
-    assert_eq!(
-        key("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j"),
-        RequestError::Key(20)
-    );
-    assert_eq!(
-        key("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQAA"),
-        RequestError::Key(24)
-    );
-    assert_eq!(
-        key("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ\u{e9}=="),
-        RequestError::Key(25)
-    );
+    assert_eq!(key("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j"), RequestError::Key(20));
+    assert_eq!(key("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQAA"), RequestError::Key(24));
+    assert_eq!(key("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ\u{e9}=="), RequestError::Key(25));
     let twice = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                  sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==";
     assert_eq!(key(twice), RequestError::Duplicate("Sec-WebSocket-Key"));
@@ -274,11 +225,7 @@ fn spaces_round_a_key_are_not_of_the_key() {
         "Sec-WebSocket-Key",
         "SEC-WEBSOCKET-KEY:\t  dGhlIHNhbXBsZSBub25jZQ== \t",
     );
-    assert!(
-        serve(&head)
-            .unwrap()
-            .contains(": s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n")
-    );
+    assert!(serve(&head).unwrap().contains(": s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
 }
 
 #[test]
@@ -286,11 +233,7 @@ fn an_origin_is_optional_and_stands_once_and_is_text() {
     assert!(serve(&with(&RFC_REQUEST, "Origin", "")).is_ok());
     assert!(serve(&with(&RFC_REQUEST, "Origin", "Origin: null")).is_ok());
     assert_eq!(
-        refused(&with(
-            &RFC_REQUEST,
-            "Origin",
-            "Origin: http://a\r\nOrigin: http://b"
-        )),
+        refused(&with(&RFC_REQUEST, "Origin", "Origin: http://a\r\nOrigin: http://b")),
         RequestError::Duplicate("Origin")
     );
     let mut head = wire(&RFC_REQUEST);
@@ -356,11 +299,7 @@ fn malformed_extensions_are_refused_and_well_formed_ones_listed() {
     let names: Vec<_> = upgrade.extensions().iter().map(|it| it.name).collect();
     assert_eq!(names, ["permessage-deflate", "x", "y"]);
     assert_eq!(
-        refused(&with(
-            &RFC_REQUEST,
-            "Origin",
-            "Sec-WebSocket-Extensions: a;;b"
-        )),
+        refused(&with(&RFC_REQUEST, "Origin", "Sec-WebSocket-Extensions: a;;b")),
         RequestError::Extensions(GrammarError::NotToken { line: 0, at: 2 })
     );
 }
@@ -369,23 +308,14 @@ fn malformed_extensions_are_refused_and_well_formed_ones_listed() {
 fn of_several_faults_the_first_in_the_documented_order_is_told() {
     let post = wire(&["POST / HTTP/1.0", ""]);
     assert_eq!(refused(&post), RequestError::Method);
-    assert_eq!(
-        refused(&wire(&["GET x HTTP/1.0", ""])),
-        RequestError::HttpVersion(0)
-    );
-    assert_eq!(
-        refused(&wire(&["GET / HTTP/1.1", ""])),
-        RequestError::Missing("Host")
-    );
+    assert_eq!(refused(&wire(&["GET x HTTP/1.0", ""])), RequestError::HttpVersion(0));
+    assert_eq!(refused(&wire(&["GET / HTTP/1.1", ""])), RequestError::Missing("Host"));
     let mut lines = vec!["GET / HTTP/1.1", "Host: a", ""];
     for (expected, line) in [
         (RequestError::NoUpgrade, "Upgrade: websocket"),
         (RequestError::Connection, "Connection: Upgrade"),
         (RequestError::Version, "Sec-WebSocket-Version: 13"),
-        (
-            RequestError::Missing("Sec-WebSocket-Key"),
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        ),
+        (RequestError::Missing("Sec-WebSocket-Key"), "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
     ] {
         assert_eq!(refused(&wire(&lines)), expected);
         lines.insert(1, line);
@@ -411,11 +341,7 @@ fn a_request_that_somebody_else_has_read_is_judged_alike() {
 
 #[test]
 fn an_answer_carries_extensions_and_headers_with_exactly_one_space() {
-    let head = with(
-        &RFC_REQUEST,
-        "Origin",
-        "Sec-WebSocket-Extensions: permessage-deflate",
-    );
+    let head = with(&RFC_REQUEST, "Origin", "Sec-WebSocket-Extensions: permessage-deflate");
     let answer = Answer {
         subprotocol: Some("superchat"),
         extensions: Some("permessage-deflate; server_no_context_takeover"),
@@ -437,20 +363,14 @@ fn an_answer_carries_extensions_and_headers_with_exactly_one_space() {
 #[test]
 fn an_answer_chooses_only_what_was_offered() {
     let head = with(&RFC_REQUEST, "Origin", "Sec-WebSocket-Extensions: x");
-    let subprotocol = |name| Answer {
-        subprotocol: Some(name),
-        ..Answer::default()
-    };
+    let subprotocol = |name| Answer { subprotocol: Some(name), ..Answer::default() };
     for name in ["other", "Chat", "", "chat\r\nX: y"] {
         assert_eq!(
             accept(&head, &subprotocol(name)),
             Err(ComposeError::UnofferedSubprotocol(name.into()))
         );
     }
-    let extensions = |value| Answer {
-        extensions: Some(value),
-        ..Answer::default()
-    };
+    let extensions = |value| Answer { extensions: Some(value), ..Answer::default() };
     assert!(accept(&head, &extensions("x; any=1")).is_ok());
     assert_eq!(
         accept(&head, &extensions("x, y")),
@@ -458,10 +378,7 @@ fn an_answer_chooses_only_what_was_offered() {
     );
     for bad in ["", "x\r\nY: z", "x; a=\"\r\n\""] {
         let result = accept(&head, &extensions(bad));
-        assert!(
-            matches!(result, Err(ComposeError::Extensions(_))),
-            "{bad:?}"
-        );
+        assert!(matches!(result, Err(ComposeError::Extensions(_))), "{bad:?}");
     }
 }
 
@@ -469,25 +386,14 @@ fn an_answer_chooses_only_what_was_offered() {
 fn an_answers_headers_cannot_end_their_line_nor_speak_for_the_handshake() {
     let header = |name, value| {
         let headers = [("Server", "fine"), (name, value)];
-        let answer = Answer {
-            headers: &headers,
-            ..Answer::default()
-        };
+        let answer = Answer { headers: &headers, ..Answer::default() };
         accept(&wire(&RFC_REQUEST), &answer).unwrap_err()
     };
     for value in ["a\r\nb: c", "a\n", "\r", "a\0", "\x7F", "\x1B[0m"] {
-        assert_eq!(
-            header("X", value),
-            ComposeError::HeaderValue("X".into()),
-            "{value:?}"
-        );
+        assert_eq!(header("X", value), ComposeError::HeaderValue("X".into()), "{value:?}");
     }
     for name in ["", "a b", "a:", "a\r\nb", "a\0", "caf\u{e9}"] {
-        assert_eq!(
-            header(name, "v"),
-            ComposeError::HeaderName(name.into()),
-            "{name:?}"
-        );
+        assert_eq!(header(name, "v"), ComposeError::HeaderName(name.into()), "{name:?}");
     }
     for name in [
         "upgrade",

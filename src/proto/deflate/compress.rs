@@ -24,12 +24,7 @@ impl Compress {
     /// `takeover`: a message may refer to the last `window_bits` of the messages before it. `level` as in
     /// [`Deflate`](super::Deflate::level).
     pub(crate) fn new(window_bits: WindowBits, takeover: bool, level: u8) -> Self {
-        Self {
-            working: None,
-            window_bits,
-            level: level.min(9),
-            takeover,
-        }
+        Self { working: None, window_bits, level: level.min(9), takeover }
     }
 
     /// Appends the compressed form of the next `payload` of the current message to `out`; all of it, so
@@ -61,20 +56,15 @@ impl Compress {
     }
 
     fn quick(&self, payload: &[u8], out: &mut Vec<u8>) {
-        let mut quick = QUICK
-            .try_with(|pool| pool.take(|_| true))
-            .ok()
-            .flatten()
-            .unwrap_or_else(Quick::new);
+        let mut quick =
+            QUICK.try_with(|pool| pool.take(|_| true)).ok().flatten().unwrap_or_else(Quick::new);
         quick.write(payload, self.window_bits.bytes(), out);
         let _ = QUICK.try_with(|pool| pool.give(quick));
     }
 
     fn zlib(&mut self, payload: &[u8], out: &mut Vec<u8>) {
         let (window_bits, level) = (self.window_bits, self.level);
-        let working = self
-            .working
-            .get_or_insert_with(|| Working::take(window_bits, level));
+        let working = self.working.get_or_insert_with(|| Working::take(window_bits, level));
         working.write(payload, out);
     }
 
@@ -162,16 +152,7 @@ mod tests {
     use std::vec;
 
     fn text(len: usize) -> Vec<u8> {
-        let words = [
-            "ape ",
-            "bee ",
-            "cat ",
-            "doe ",
-            "elk ",
-            "fox ",
-            "gnu ",
-            "\u{e9}mu ",
-        ];
+        let words = ["ape ", "bee ", "cat ", "doe ", "elk ", "fox ", "gnu ", "\u{e9}mu "];
         let mut seed = 7u32;
         let mut text = Vec::new();
         while text.len() < len {
@@ -226,11 +207,7 @@ mod tests {
         for level in 0..=9 {
             for payload in &payloads {
                 let message = compressed(level, payload);
-                assert!(
-                    oracle(&message) == *payload,
-                    "{} at level {level}",
-                    payload.len()
-                );
+                assert!(oracle(&message) == *payload, "{} at level {level}", payload.len());
             }
         }
     }
@@ -316,10 +293,7 @@ mod tests {
         for level in 0..=9 {
             for len in [1, 100, 1000, 65_535, 65_536, 200_000] {
                 let grown = compressed(level, &noise(len)).len() - len;
-                assert!(
-                    grown <= 6 + len / 1000,
-                    "{len} bytes grow by {grown} at level {level}"
-                );
+                assert!(grown <= 6 + len / 1000, "{len} bytes grow by {grown} at level {level}");
             }
         }
     }
@@ -375,9 +349,8 @@ mod tests {
         std::thread::spawn(|| {
             let pooled = || POOL.with(Pool::len);
             let mut out = Vec::new();
-            let mut compress: Vec<_> = (0..20)
-                .map(|_| Compress::new(WindowBits::MAX, false, 6))
-                .collect();
+            let mut compress: Vec<_> =
+                (0..20).map(|_| Compress::new(WindowBits::MAX, false, 6)).collect();
             for compress in &mut compress {
                 compress.write(b"Hello", true, &mut out);
                 assert!(compress.working.is_none());

@@ -25,6 +25,16 @@ pub(crate) struct Inflate {
     takeover: bool,
 }
 
+impl core::fmt::Debug for Inflate {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { window_bits, takeover, .. } = self;
+        f.debug_struct("Inflate")
+            .field("window_bits", window_bits)
+            .field("takeover", takeover)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Why [`Inflate::step`] came back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
@@ -59,12 +69,7 @@ impl core::error::Error for InflateError {}
 impl Inflate {
     /// `takeover`: a message may refer to the last `window_bits` of the messages before it.
     pub(crate) fn new(window_bits: WindowBits, takeover: bool) -> Self {
-        Self {
-            working: None,
-            kept: None,
-            window_bits,
-            takeover,
-        }
+        Self { working: None, kept: None, window_bits, takeover }
     }
 
     /// Inflates the next `input` of the current message, appending at most `room` bytes to `out`
@@ -260,9 +265,7 @@ impl Working {
         let held_back = self.full;
         let mut nothing = Vec::new();
         // Without space zlib stops before the first byte of the tail if there is output to come.
-        let used = self
-            .pump(tail, &mut nothing, 0)
-            .map_err(|_| InflateError::Truncated)?;
+        let used = self.pump(tail, &mut nothing, 0).map_err(|_| InflateError::Truncated)?;
         if self.ended && used == tail.len() {
             Ok(Step::Done)
         } else if held_back && used == 0 {
@@ -274,9 +277,7 @@ impl Working {
 
     /// Keeps the end of what was consumed in mind.
     fn note(&mut self, input: &[u8]) {
-        let end = input
-            .get(input.len().saturating_sub(4)..)
-            .unwrap_or_default();
+        let end = input.get(input.len().saturating_sub(4)..).unwrap_or_default();
         for &byte in end {
             self.trail = self.trail << 8 | u32::from(byte);
         }
@@ -317,11 +318,7 @@ impl Working {
         let len = out.len();
 
         // Text grows about fourfold; if this one grows further, its space doubles with each call.
-        let want = input
-            .len()
-            .saturating_mul(4)
-            .clamp(*SPACE.start(), *SPACE.end())
-            .min(room);
+        let want = input.len().saturating_mul(4).clamp(*SPACE.start(), *SPACE.end()).min(room);
         if out.capacity() - len < want {
             out.reserve_exact(want.max(len.min(room)));
         }
@@ -364,9 +361,7 @@ struct Window(VecDeque<u8>);
 impl Window {
     /// Appends, and forgets all but the last `size` bytes.
     fn push(&mut self, new: &[u8], size: usize) {
-        let new = new
-            .get(new.len().saturating_sub(size)..)
-            .unwrap_or_default();
+        let new = new.get(new.len().saturating_sub(size)..).unwrap_or_default();
         let overflow = (self.0.len() + new.len()).saturating_sub(size);
         self.0.drain(..overflow);
         let len = self.0.len() + new.len();

@@ -4,8 +4,6 @@
 //! makes one with [`Deflate::offer`] and judges the answer with [`Deflate::agree`]. Frames, RSV1 and
 //! limits are the connection's business.
 
-#![allow(dead_code, unused_imports, reason = "until the connection uses them")]
-
 mod compress;
 mod inflate;
 mod negotiate;
@@ -15,5 +13,5 @@ mod quick;
 mod walk;
 
 pub(crate) use compress::Compress;
-pub(crate) use inflate::{Inflate, InflateError, Step};
+pub(crate) use inflate::{Inflate, Step};
 pub use negotiate::{Deflate, EXTENSION, NegotiationError, Params, WindowBits};

@@ -176,30 +176,14 @@ impl Deflate {
     /// ```
     pub fn offer(&self) -> String {
         let mut header = String::from(EXTENSION);
-        flag(
-            &mut header,
-            SERVER_NO_CONTEXT_TAKEOVER,
-            self.server_no_context_takeover,
-        );
-        flag(
-            &mut header,
-            CLIENT_NO_CONTEXT_TAKEOVER,
-            self.client_no_context_takeover,
-        );
+        flag(&mut header, SERVER_NO_CONTEXT_TAKEOVER, self.server_no_context_takeover);
+        flag(&mut header, CLIENT_NO_CONTEXT_TAKEOVER, self.client_no_context_takeover);
         if self.server_max_window_bits < WindowBits::MAX {
-            bits(
-                &mut header,
-                SERVER_MAX_WINDOW_BITS,
-                self.server_max_window_bits,
-            );
+            bits(&mut header, SERVER_MAX_WINDOW_BITS, self.server_max_window_bits);
         }
         // §7.1.2.2: without a value it only says that the server may choose the client's window.
         if self.client_max_window_bits < WindowBits::MAX {
-            bits(
-                &mut header,
-                CLIENT_MAX_WINDOW_BITS,
-                self.client_max_window_bits,
-            );
+            bits(&mut header, CLIENT_MAX_WINDOW_BITS, self.client_max_window_bits);
         } else {
             flag(&mut header, CLIENT_MAX_WINDOW_BITS, true);
         }
@@ -239,22 +223,18 @@ impl Deflate {
                 return Err(NegotiationError::Unconfirmed(SERVER_MAX_WINDOW_BITS));
             }
             None => WindowBits::MAX,
-            Some(answered) => within(
-                SERVER_MAX_WINDOW_BITS,
-                self.server_max_window_bits,
-                answered,
-            )?,
+            Some(answered) => {
+                within(SERVER_MAX_WINDOW_BITS, self.server_max_window_bits, answered)?
+            }
         };
         // §7.1.2.2: here the value is a command.
         let client = match answer.client_max_window_bits {
             None => self.client_max_window_bits,
             Some(None) => return Err(NegotiationError::malformed(CLIENT_MAX_WINDOW_BITS, None)),
             Some(Some(8)) => return Err(NegotiationError::WindowTooSmall),
-            Some(Some(answered)) => within(
-                CLIENT_MAX_WINDOW_BITS,
-                self.client_max_window_bits,
-                answered,
-            )?,
+            Some(Some(answered)) => {
+                within(CLIENT_MAX_WINDOW_BITS, self.client_max_window_bits, answered)?
+            }
         };
         Ok(Params {
             server_no_context_takeover: answer.server_no_context_takeover,
@@ -291,16 +271,8 @@ impl Deflate {
         };
 
         let mut header = String::from(EXTENSION);
-        flag(
-            &mut header,
-            SERVER_NO_CONTEXT_TAKEOVER,
-            params.server_no_context_takeover,
-        );
-        flag(
-            &mut header,
-            CLIENT_NO_CONTEXT_TAKEOVER,
-            params.client_no_context_takeover,
-        );
+        flag(&mut header, SERVER_NO_CONTEXT_TAKEOVER, params.server_no_context_takeover);
+        flag(&mut header, CLIENT_NO_CONTEXT_TAKEOVER, params.client_no_context_takeover);
         if offer.server_max_window_bits.is_some() {
             bits(&mut header, SERVER_MAX_WINDOW_BITS, server);
         }
@@ -346,10 +318,7 @@ pub enum NegotiationError {
 
 impl NegotiationError {
     fn malformed(name: &'static str, value: Option<&str>) -> Self {
-        Self::Malformed {
-            name,
-            value: value.map(ToString::to_string),
-        }
+        Self::Malformed { name, value: value.map(ToString::to_string) }
     }
 }
 
@@ -359,18 +328,11 @@ impl fmt::Display for NegotiationError {
             Self::Unknown(name) => write!(f, "parameter {name:?} is not one of {EXTENSION}"),
             Self::Repeated(name) => write!(f, "parameter {name} comes twice"),
             Self::Malformed { name, value: None } => write!(f, "parameter {name} lacks its value"),
-            Self::Malformed {
-                name,
-                value: Some(value),
-            } => {
+            Self::Malformed { name, value: Some(value) } => {
                 write!(f, "parameter {name} cannot have the value {value:?}")
             }
             Self::Unconfirmed(name) => write!(f, "{name} was asked for and is not confirmed"),
-            Self::WindowTooLarge {
-                name,
-                offered,
-                answered,
-            } => {
+            Self::WindowTooLarge { name, offered, answered } => {
                 write!(f, "{name} of {answered} exceeds the {offered} offered")
             }
             Self::WindowTooSmall => {
@@ -404,18 +366,10 @@ impl Offer {
         for (name, value) in params {
             match name {
                 SERVER_NO_CONTEXT_TAKEOVER => {
-                    set(
-                        SERVER_NO_CONTEXT_TAKEOVER,
-                        &mut offer.server_no_context_takeover,
-                        value,
-                    )?;
+                    set(SERVER_NO_CONTEXT_TAKEOVER, &mut offer.server_no_context_takeover, value)?;
                 }
                 CLIENT_NO_CONTEXT_TAKEOVER => {
-                    set(
-                        CLIENT_NO_CONTEXT_TAKEOVER,
-                        &mut offer.client_no_context_takeover,
-                        value,
-                    )?;
+                    set(CLIENT_NO_CONTEXT_TAKEOVER, &mut offer.client_no_context_takeover, value)?;
                 }
                 SERVER_MAX_WINDOW_BITS => {
                     let value = number(SERVER_MAX_WINDOW_BITS, value)?;
@@ -476,11 +430,7 @@ fn within(
     answered: u8,
 ) -> Result<WindowBits, NegotiationError> {
     if answered > offered.bits() {
-        return Err(NegotiationError::WindowTooLarge {
-            name,
-            offered: offered.bits(),
-            answered,
-        });
+        return Err(NegotiationError::WindowTooLarge { name, offered: offered.bits(), answered });
     }
     Ok(readable(answered))
 }

@@ -29,10 +29,7 @@ const INPUT_MAX: usize = 1 << 30;
 
 impl Quick {
     pub(super) fn new() -> Self {
-        Self {
-            heads: Box::new([0; HEADS]),
-            base: 1,
-        }
+        Self { heads: Box::new([0; HEADS]), base: 1 }
     }
 
     /// Appends `payload` as DEFLATE blocks that reach back at most `window` bytes, up to and including the
@@ -122,10 +119,7 @@ impl Quick {
         let hash = four.wrapping_mul(0x9E37_79B1) >> (u32::BITS - HASH_BITS);
         let head = &mut self.heads[hash as usize % HEADS];
         let before = head.checked_sub(self.base);
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "a position is below INPUT_MAX"
-        )]
+        #[allow(clippy::cast_possible_truncation, reason = "a position is below INPUT_MAX")]
         let now = at as u32;
         *head = self.base + now;
         before.map(|before| before as usize)
@@ -193,12 +187,7 @@ struct Bits<'a> {
 impl<'a> Bits<'a> {
     fn new(out: &'a mut Vec<u8>) -> Self {
         let at = out.len();
-        Self {
-            out,
-            at,
-            pending: 0,
-            count: 0,
-        }
+        Self { out, at, pending: 0, count: 0 }
     }
 
     /// Makes space for `len` bytes of input and the end of the block: a literal takes up to 9 bits.
@@ -213,11 +202,7 @@ impl<'a> Bits<'a> {
         if self.count >= 32 {
             #[allow(clippy::cast_possible_truncation, reason = "the rest stays pending")]
             let low = self.pending as u32;
-            if let Some(space) = self
-                .out
-                .get_mut(self.at..)
-                .and_then(|s| s.first_chunk_mut())
-            {
+            if let Some(space) = self.out.get_mut(self.at..).and_then(|s| s.first_chunk_mut()) {
                 *space = low.to_le_bytes();
             }
             self.at += 4;
@@ -245,8 +230,7 @@ impl<'a> Bits<'a> {
     fn finish(self) {
         self.out.truncate(self.at);
         let bytes = self.count.div_ceil(8) as usize;
-        self.out
-            .extend(self.pending.to_le_bytes().iter().take(bytes));
+        self.out.extend(self.pending.to_le_bytes().iter().take(bytes));
     }
 }
 
@@ -358,10 +342,7 @@ mod tests {
         let mut quick = Quick::new();
         let first = written(&mut quick, b"the same words, the same words");
         for _ in 0..3 {
-            assert_eq!(
-                written(&mut quick, b"the same words, the same words"),
-                first
-            );
+            assert_eq!(written(&mut quick, b"the same words, the same words"), first);
         }
         assert!(first.len() < 24);
     }

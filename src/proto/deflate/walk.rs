@@ -100,9 +100,7 @@ pub(super) fn inflate(stream: &[u8]) -> (Vec<u8>, usize) {
 fn dynamic(bits: &mut Bits<'_>) -> (Code, Code) {
     let (literals, distances, codes) = (bits.take(5) + 257, bits.take(5) + 1, bits.take(4) + 4);
     let mut of_codes = [0; 19];
-    let order = [
-        16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
-    ];
+    let order = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
     for &i in order.iter().take(codes) {
         of_codes[i] = bits.take(3);
     }

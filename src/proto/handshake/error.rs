@@ -175,10 +175,8 @@ impl Refused {
         if self.header("transfer-encoding").is_some() {
             return None;
         }
-        let mut lengths = self
-            .headers
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let mut lengths =
+            self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
         let (_, value) = lengths.next()?;
         if lengths.next().is_some() {
             return None;
@@ -269,10 +267,9 @@ impl fmt::Display for RequestError {
             Self::OtherUpgrade => f.write_str("Upgrade header without websocket"),
             Self::Connection => f.write_str("Connection header without Upgrade"),
             Self::Version => f.write_str("Sec-WebSocket-Version header is not 13"),
-            Self::Key(len) => write!(
-                f,
-                "Sec-WebSocket-Key of {len} characters is not base64 of 16 bytes"
-            ),
+            Self::Key(len) => {
+                write!(f, "Sec-WebSocket-Key of {len} characters is not base64 of 16 bytes")
+            }
             Self::Subprotocol => f.write_str("invalid Sec-WebSocket-Protocol header"),
             Self::DuplicateSubprotocol => f.write_str("a subprotocol is offered twice"),
             Self::Extensions(error) => {

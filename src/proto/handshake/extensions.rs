@@ -125,10 +125,7 @@ impl<'a> Cursor<'a> {
             Some(b'"') => self.quoted()?,
             _ => Cow::Borrowed(self.token()?),
         };
-        Ok(Param {
-            name,
-            value: Some(value),
-        })
+        Ok(Param { name, value: Some(value) })
     }
 
     /// The `;` or `,` that comes next, passed; `None` at the line's end.
@@ -140,20 +137,14 @@ impl<'a> Cursor<'a> {
                 self.at += 1;
                 Ok(Some(byte))
             }
-            Some(_) => Err(GrammarError::NotSeparator {
-                line: self.line,
-                at: self.at,
-            }),
+            Some(_) => Err(GrammarError::NotSeparator { line: self.line, at: self.at }),
         }
     }
 
     fn token(&mut self) -> Result<&'a str, GrammarError> {
         let at = self.at;
         let taken = self.skip(is_tchar);
-        token(taken).ok_or(GrammarError::NotToken {
-            line: self.line,
-            at,
-        })
+        token(taken).ok_or(GrammarError::NotToken { line: self.line, at })
     }
 
     /// §9.1: what a quoted string says, its backslashes taken away, is itself a token.
@@ -176,9 +167,7 @@ impl<'a> Cursor<'a> {
                 _ => value.push(byte),
             }
         }
-        token(&value)
-            .map(|value| Cow::Owned(value.into()))
-            .ok_or(not_token)
+        token(&value).map(|value| Cow::Owned(value.into())).ok_or(not_token)
     }
 
     fn skip_space(&mut self) {
@@ -188,10 +177,7 @@ impl<'a> Cursor<'a> {
     /// Passes the bytes that `wanted` likes, and returns them.
     fn skip(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let len = rest
-            .iter()
-            .position(|&byte| !wanted(byte))
-            .unwrap_or(rest.len());
+        let len = rest.iter().position(|&byte| !wanted(byte)).unwrap_or(rest.len());
         self.at += len;
         rest.get(..len).unwrap_or_default()
     }
@@ -259,10 +245,7 @@ mod tests {
 
     #[test]
     fn white_space_and_empty_elements_are_passed_over() {
-        assert_eq!(
-            read(&[" ,, a\t;\tb = c ;d=\t\"e\" ,", "", ",f"]),
-            Ok("[a b=c d=e][f]".into())
-        );
+        assert_eq!(read(&[" ,, a\t;\tb = c ;d=\t\"e\" ,", "", ",f"]), Ok("[a b=c d=e][f]".into()));
     }
 
     #[test]
@@ -278,11 +261,7 @@ mod tests {
             r#"a; b="1\\0""#,
             "a; b=\"1\u{e9}\"",
         ] {
-            assert_eq!(
-                read(&[bad]),
-                Err(GrammarError::NotToken { line: 0, at: 5 }),
-                "{bad}"
-            );
+            assert_eq!(read(&[bad]), Err(GrammarError::NotToken { line: 0, at: 5 }), "{bad}");
         }
     }
 
@@ -311,16 +290,9 @@ mod tests {
             ("\"a\"", 0),
             ("a, (b)", 3),
         ] {
-            assert_eq!(
-                read(&[bad]),
-                Err(GrammarError::NotToken { line: 0, at }),
-                "{bad}"
-            );
+            assert_eq!(read(&[bad]), Err(GrammarError::NotToken { line: 0, at }), "{bad}");
         }
-        assert_eq!(
-            read(&["a", "b;"]),
-            Err(GrammarError::NotToken { line: 1, at: 2 })
-        );
+        assert_eq!(read(&["a", "b;"]), Err(GrammarError::NotToken { line: 1, at: 2 }));
     }
 
     #[test]
@@ -334,11 +306,7 @@ mod tests {
             ("a; b=c=d", 6),
             ("a/1", 1),
         ] {
-            assert_eq!(
-                read(&[bad]),
-                Err(GrammarError::NotSeparator { line: 0, at }),
-                "{bad}"
-            );
+            assert_eq!(read(&[bad]), Err(GrammarError::NotSeparator { line: 0, at }), "{bad}");
         }
     }
 

@@ -12,10 +12,7 @@ pub(super) fn check(name: &str, value: &str) -> Result<(), ComposeError> {
     if token(name.as_bytes()).is_none() {
         return Err(ComposeError::HeaderName(String::from(name)));
     }
-    if value
-        .bytes()
-        .any(|byte| byte.is_ascii_control() && byte != b'\t')
-    {
+    if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
         return Err(ComposeError::HeaderValue(String::from(name)));
     }
     Ok(())

@@ -20,10 +20,7 @@ pub struct HeadLimits {
 
 impl Default for HeadLimits {
     fn default() -> Self {
-        Self {
-            head_bytes_max: 16 * 1024,
-            headers_max: 100,
-        }
+        Self { head_bytes_max: 16 * 1024, headers_max: 100 }
     }
 }
 
@@ -81,14 +78,7 @@ pub(super) struct Found {
 
 impl HeadScan {
     pub(super) const fn new(limits: HeadLimits, opening: Opening) -> Self {
-        Self {
-            limits,
-            opening,
-            seen: 0,
-            start: 0,
-            lines: 0,
-            place: Place::LineStart,
-        }
+        Self { limits, opening, seen: 0, start: 0, lines: 0, place: Place::LineStart }
     }
 
     /// Goes on from where the last call stopped. `bytes` are all bytes so far. After an error the scan
@@ -148,9 +138,7 @@ impl HeadScan {
             (Place::LineStart, b' ' | b'\t') => Err(HeadError::Folded { at }),
             // The start line and `lines - 1` headers are whole, and here another begins.
             (Place::LineStart, _) if self.lines > self.limits.headers_max => {
-                Err(HeadError::TooManyHeaders {
-                    limit: self.limits.headers_max,
-                })
+                Err(HeadError::TooManyHeaders { limit: self.limits.headers_max })
             }
             (Place::LineStart | Place::InLine, _) => Ok(Place::InLine),
             (Place::End, _) => Ok(Place::End),
@@ -158,9 +146,7 @@ impl HeadScan {
     }
 
     fn too_long(&self) -> HeadError {
-        HeadError::TooLong {
-            limit: self.limits.head_bytes_max,
-        }
+        HeadError::TooLong { limit: self.limits.head_bytes_max }
     }
 }
 

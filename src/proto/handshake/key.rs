@@ -17,10 +17,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ==").as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
 pub fn accept_key(key: &str) -> AcceptKey {
-    let digest = Sha1::new()
-        .chain_update(key.as_bytes())
-        .chain_update(GUID)
-        .finalize();
+    let digest = Sha1::new().chain_update(key.as_bytes()).chain_update(GUID).finalize();
     AcceptKey(encode(&digest))
 }
 
@@ -31,9 +28,7 @@ pub fn accept_key(key: &str) -> AcceptKey {
 pub fn is_valid_key(key: &str) -> bool {
     key.strip_suffix("==").is_some_and(|body| {
         body.len() == 22
-            && body
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+            && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
     })
 }
 
@@ -89,10 +84,7 @@ mod tests {
     fn the_key_of_the_rfc_gets_the_accept_of_the_rfc() {
         let key = ClientKey::new(*b"the sample nonce");
         assert_eq!(key.as_str(), "dGhlIHNhbXBsZSBub25jZQ==");
-        assert_eq!(
-            accept_key(key.as_str()).as_str(),
-            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-        );
+        assert_eq!(accept_key(key.as_str()).as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]

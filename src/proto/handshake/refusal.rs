@@ -38,11 +38,7 @@ impl Refusal {
     /// the peer must not see as consent; it is sent as 500.
     pub fn new(status: u16, body: impl Into<Cow<'static, str>>) -> Self {
         let refuses = matches!(status, 300..=599) && status != 304;
-        Self {
-            status: if refuses { status } else { 500 },
-            body: body.into(),
-            headers: Vec::new(),
-        }
+        Self { status: if refuses { status } else { 500 }, body: body.into(), headers: Vec::new() }
     }
 
     /// Adds a header. A `Content-Type` replaces the plain text; `Connection`, `Content-Length` and
@@ -88,11 +84,7 @@ impl Refusal {
         out.extend_from_slice(reason_phrase(self.status).as_bytes());
         out.extend_from_slice(b"\r\n");
         // RFC 7230 §6.7: who sends Upgrade names it in Connection.
-        let close = if self.has("upgrade") {
-            "close, Upgrade"
-        } else {
-            "close"
-        };
+        let close = if self.has("upgrade") { "close, Upgrade" } else { "close" };
         field::push(out, "Connection", close);
         if !self.has("content-type") {
             field::push(out, "Content-Type", "text/plain; charset=utf-8");
@@ -106,20 +98,15 @@ impl Refusal {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.headers
-            .iter()
-            .any(|(known, _)| known.eq_ignore_ascii_case(name))
+        self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
     }
 }
 
 impl From<RequestError> for Refusal {
     fn from(error: RequestError) -> Self {
         let mut refusal = Self::new(error.status(), error.to_string());
-        let mut add = |name, value| {
-            refusal
-                .headers
-                .push((Cow::Borrowed(name), Cow::Borrowed(value)))
-        };
+        let mut add =
+            |name, value| refusal.headers.push((Cow::Borrowed(name), Cow::Borrowed(value)));
         match error {
             // RFC 7231 §6.5.5: 405 says what is allowed.
             RequestError::Method => add("Allow", "GET"),

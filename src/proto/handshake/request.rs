@@ -31,9 +31,7 @@ pub struct RequestReader {
 impl RequestReader {
     /// A reader for one head.
     pub fn new(limits: HeadLimits) -> Self {
-        Self {
-            scan: HeadScan::new(limits, Opening::Method),
-        }
+        Self { scan: HeadScan::new(limits, Opening::Method) }
     }
 
     /// Looks for a whole head in `head`, which holds all bytes received so far from the start of the
@@ -80,17 +78,9 @@ impl<'b> Request<'b> {
         minor_version: u8,
         headers: impl IntoIterator<Item = (&'b str, &'b [u8])>,
     ) -> Self {
-        let fields = headers
-            .into_iter()
-            .map(|(name, value)| httparse::Header { name, value })
-            .collect();
-        Self {
-            method,
-            target,
-            minor_version,
-            fields: Fields(fields),
-            head_len: 0,
-        }
+        let fields =
+            headers.into_iter().map(|(name, value)| httparse::Header { name, value }).collect();
+        Self { method, target, minor_version, fields: Fields(fields), head_len: 0 }
     }
 
     /// The method, in the case it came.
@@ -127,9 +117,7 @@ impl<'b> Request<'b> {
 
     /// What follows the first `?` of the target, still percent-encoded.
     pub fn query(&self) -> Option<&'b str> {
-        self.path_and_query()
-            .split_once('?')
-            .map(|(_, query)| query)
+        self.path_and_query().split_once('?').map(|(_, query)| query)
     }
 
     /// Names and values of all header fields, in order.
@@ -175,9 +163,7 @@ impl<'b> Request<'b> {
     }
 
     fn text(&self, name: &str) -> Option<&'b str> {
-        self.header(name)
-            .next()
-            .and_then(|value| core::str::from_utf8(value).ok())
+        self.header(name).next().and_then(|value| core::str::from_utf8(value).ok())
     }
 
     /// The target without scheme and authority, which a client may send too (RFC 7230 §5.3.2).
@@ -186,10 +172,9 @@ impl<'b> Request<'b> {
             return self.target;
         }
         match self.target.split_once("://") {
-            Some((_, rest)) => rest
-                .find(['/', '?'])
-                .and_then(|at| rest.get(at..))
-                .unwrap_or_default(),
+            Some((_, rest)) => {
+                rest.find(['/', '?']).and_then(|at| rest.get(at..)).unwrap_or_default()
+            }
             None => self.target,
         }
     }
@@ -205,11 +190,5 @@ fn parse(bytes: &[u8], found: Found) -> Result<Request<'_>, HeadError> {
     else {
         return Err(HeadError::StartLine);
     };
-    Ok(Request {
-        method,
-        target,
-        minor_version,
-        fields,
-        head_len: found.end,
-    })
+    Ok(Request { method, target, minor_version, fields, head_len: found.end })
 }

@@ -23,10 +23,7 @@ pub struct ResponseReader<'r> {
 impl<'r> ResponseReader<'r> {
     /// A reader for the answer to `request`.
     pub fn new(request: &'r ClientRequest<'r>, limits: HeadLimits) -> Self {
-        Self {
-            scan: HeadScan::new(limits, Opening::Status),
-            request,
-        }
+        Self { scan: HeadScan::new(limits, Opening::Status), request }
     }
 
     /// Looks for the whole answer in `head`, which holds all bytes received so far and only grows
@@ -152,12 +149,7 @@ fn judge_101<'b>(
         None => None,
         Some(value) => Some(chosen(value, request)?),
     };
-    Ok(Response {
-        head_len: parsed.head_len,
-        subprotocol,
-        extensions,
-        fields: parsed.fields,
-    })
+    Ok(Response { head_len: parsed.head_len, subprotocol, extensions, fields: parsed.fields })
 }
 
 fn check_offered(
@@ -167,24 +159,16 @@ fn check_offered(
     let offer = request.extensions.map(str::as_bytes);
     // An offer that cannot be read was never sent: then nothing was offered.
     let offered = parse_extensions(offer).unwrap_or_default();
-    match extensions
-        .iter()
-        .find(|extension| !offered.iter().any(|it| it.name == extension.name))
-    {
+    match extensions.iter().find(|extension| !offered.iter().any(|it| it.name == extension.name)) {
         None => Ok(()),
-        Some(extension) => Err(ResponseError::UnofferedExtension(String::from(
-            extension.name,
-        ))),
+        Some(extension) => Err(ResponseError::UnofferedExtension(String::from(extension.name))),
     }
 }
 
 fn chosen<'b>(value: &'b [u8], request: &ClientRequest<'_>) -> Result<&'b str, ResponseError> {
-    core::str::from_utf8(value)
-        .ok()
-        .filter(|name| request.subprotocols.contains(name))
-        .ok_or_else(|| {
-            ResponseError::UnofferedSubprotocol(String::from_utf8_lossy(value).into_owned())
-        })
+    core::str::from_utf8(value).ok().filter(|name| request.subprotocols.contains(name)).ok_or_else(
+        || ResponseError::UnofferedSubprotocol(String::from_utf8_lossy(value).into_owned()),
+    )
 }
 
 fn refused(parsed: &Parsed<'_>) -> Refused {

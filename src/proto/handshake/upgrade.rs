@@ -185,9 +185,7 @@ impl<'r> Upgrade<'r> {
 /// which clients behind a proxy send.
 fn check_target(target: &str) -> Result<(), RequestError> {
     let absolute = target.split_once("://").is_some_and(|(scheme, rest)| {
-        ["http", "https", "ws", "wss"]
-            .iter()
-            .any(|known| scheme.eq_ignore_ascii_case(known))
+        ["http", "https", "ws", "wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
             && !rest.is_empty()
     });
     if (target.starts_with('/') || absolute) && !target.contains('#') {

@@ -40,9 +40,7 @@ fn pieces(
             Step::OutputFull => {}
             Step::NeedInput => {
                 assert!(rest.is_empty());
-                rest = cuts
-                    .next()
-                    .expect("only the middle of a message needs more");
+                rest = cuts.next().expect("only the middle of a message needs more");
             }
         }
     }
@@ -51,8 +49,7 @@ fn pieces(
 fn deflated(payload: &[u8]) -> Vec<u8> {
     let mut zlib = Compress::new_with_window_bits(Compression::new(6), false, 15);
     let mut out = Vec::with_capacity(payload.len() + 1024);
-    zlib.compress_vec(payload, &mut out, FlushCompress::Sync)
-        .unwrap();
+    zlib.compress_vec(payload, &mut out, FlushCompress::Sync).unwrap();
     assert_eq!(zlib.total_in(), payload.len() as u64);
     out.truncate(out.len() - 4);
     out
@@ -98,9 +95,7 @@ fn the_rfc_example_of_a_shared_window() {
 #[test]
 fn the_rfc_example_of_a_stored_block() {
     // §7.2.3.3
-    let stored = [
-        0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00,
-    ];
+    let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
     assert_eq!(whole(&mut fresh(false), &stored).unwrap(), b"Hello");
 }
 
@@ -116,9 +111,7 @@ fn the_rfc_example_of_bfinal() {
 #[test]
 fn the_rfc_example_of_two_blocks() {
     // §7.2.3.5
-    let two = [
-        0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00,
-    ];
+    let two = [0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00];
     assert_eq!(whole(&mut fresh(false), &two).unwrap(), b"Hello");
     for cut in 1..two.len() {
         assert_eq!(pieces(&mut fresh(true), &two, cut, 2).unwrap(), b"Hello");
@@ -133,23 +126,15 @@ fn the_rfc_example_of_an_empty_message_and_one_without_any_byte() {
         assert_eq!(whole(&mut inflate, &[0x00]).unwrap(), b"");
         assert_eq!(whole(&mut inflate, &[]).unwrap(), b"");
         let mut out = Vec::new();
-        assert_eq!(
-            inflate.step(&[], false, &mut out, 0),
-            Ok((0, Step::NeedInput))
-        );
-        assert_eq!(
-            inflate.step(&[0x00], true, &mut out, 0),
-            Ok((1, Step::Done))
-        );
+        assert_eq!(inflate.step(&[], false, &mut out, 0), Ok((0, Step::NeedInput)));
+        assert_eq!(inflate.step(&[0x00], true, &mut out, 0), Ok((1, Step::Done)));
     }
 }
 
 #[test]
 fn blocks_may_follow_bfinal_and_refer_to_what_was_before_it() {
     // "Hello" with BFINAL, then §7.2.3.2's reference to it, with and without takeover.
-    let message = [
-        0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xf2, 0x00, 0x11, 0x00, 0x00,
-    ];
+    let message = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xf2, 0x00, 0x11, 0x00, 0x00];
     for takeover in [false, true] {
         let mut inflate = fresh(takeover);
         assert_eq!(whole(&mut inflate, &message).unwrap(), b"HelloHello");
@@ -175,9 +160,7 @@ fn the_window_outlives_bfinal_from_message_to_message() {
 
 #[test]
 fn a_sender_that_does_not_cut_the_tail_off_is_understood() {
-    let hello = [
-        0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff, 0xff,
-    ];
+    let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff, 0xff];
     for cut in 1..=hello.len() {
         for room in [5, 6] {
             let all = pieces(&mut fresh(true), &hello, cut, room).unwrap();
@@ -213,9 +196,7 @@ fn a_message_of_exactly_the_room_is_done_and_one_more_byte_is_not() {
             assert_eq!(out, text(len));
             if len > 0 {
                 let mut out = Vec::with_capacity(capacity);
-                let (_, step) = fresh(false)
-                    .step(&message, true, &mut out, len - 1)
-                    .unwrap();
+                let (_, step) = fresh(false).step(&message, true, &mut out, len - 1).unwrap();
                 assert_eq!(step, Step::OutputFull, "{len} in {capacity}");
                 assert_eq!(out, text(len - 1));
             }
@@ -237,8 +218,7 @@ fn a_bomb_stops_at_the_room_and_its_memory_too() {
     // After a full flush nothing refers back, so the same mebibyte can be repeated.
     let mut zlib = Compress::new_with_window_bits(Compression::new(9), false, 15);
     let mut mebibyte = Vec::with_capacity(1 << 16);
-    zlib.compress_vec(&vec![0; 1 << 20], &mut mebibyte, FlushCompress::Full)
-        .unwrap();
+    zlib.compress_vec(&vec![0; 1 << 20], &mut mebibyte, FlushCompress::Full).unwrap();
     let mut bomb = mebibyte.repeat(100);
     bomb.truncate(bomb.len() - 4);
     assert!(bomb.len() < 120 << 10);
@@ -262,15 +242,9 @@ fn a_bomb_stops_at_the_room_and_its_memory_too() {
 fn space_grows_with_what_was_produced_and_not_with_the_room() {
     let message = deflated(&text(1000));
     let mut out = Vec::new();
-    fresh(false)
-        .step(&message, true, &mut out, usize::MAX)
-        .unwrap();
+    fresh(false).step(&message, true, &mut out, usize::MAX).unwrap();
     assert_eq!(out, text(1000));
-    assert!(
-        out.capacity() <= 4 * message.len().max(500),
-        "{}",
-        out.capacity()
-    );
+    assert!(out.capacity() <= 4 * message.len().max(500), "{}", out.capacity());
 }
 
 #[test]
@@ -280,12 +254,7 @@ fn a_truncated_message_is_found_out() {
         for len in 1..message.len() {
             let mut out = Vec::new();
             let stop = fresh(false).step(&message[..len], true, &mut out, ROOM);
-            assert_eq!(
-                stop,
-                Err(InflateError::Truncated),
-                "{len} of {}",
-                message.len()
-            );
+            assert_eq!(stop, Err(InflateError::Truncated), "{len} of {}", message.len());
         }
     }
     // A stored block of 5 bytes with 2 of them.
@@ -359,9 +328,7 @@ fn a_message_goes_on_in_another_thread() {
     let message = deflated(&text(1000));
     let mut inflate = fresh(true);
     let mut out = Vec::new();
-    inflate
-        .step(&message[..100], false, &mut out, ROOM)
-        .unwrap();
+    inflate.step(&message[..100], false, &mut out, ROOM).unwrap();
     let out = std::thread::spawn(move || {
         inflate.step(&message[100..], true, &mut out, ROOM).unwrap();
         out

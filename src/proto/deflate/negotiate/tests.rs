@@ -33,12 +33,8 @@ fn answer(policy: &Deflate, offers: &[&'static str]) -> Option<(Params, String)>
 }
 
 fn answered(policy: &Deflate, offers: &[&'static str]) -> Option<String> {
-    answer(policy, offers).map(|(_, header)| {
-        header
-            .strip_prefix("permessage-deflate")
-            .unwrap()
-            .to_string()
-    })
+    answer(policy, offers)
+        .map(|(_, header)| header.strip_prefix("permessage-deflate").unwrap().to_string())
 }
 
 const MALFORMED: [&str; 26] = [
@@ -79,23 +75,16 @@ fn a_malformed_offer_is_passed_over_and_the_next_one_is_taken() {
             _ => params(offer),
         };
         assert_eq!(OPEN.respond([offer.clone()]), None, "{offer:?}");
-        let (_, header) = OPEN
-            .respond([offer.clone(), params("server_max_window_bits=12")])
-            .unwrap();
-        assert_eq!(
-            header, "permessage-deflate; server_max_window_bits=12",
-            "{offer:?}"
-        );
+        let (_, header) =
+            OPEN.respond([offer.clone(), params("server_max_window_bits=12")]).unwrap();
+        assert_eq!(header, "permessage-deflate; server_max_window_bits=12", "{offer:?}");
     }
 }
 
 #[test]
 fn the_first_acceptable_offer_wins_and_no_offer_is_no_extension() {
     assert_eq!(answer(&OPEN, &[]), None);
-    let header = answered(
-        &OPEN,
-        &["server_max_window_bits=11", "server_max_window_bits=10"],
-    );
+    let header = answered(&OPEN, &["server_max_window_bits=11", "server_max_window_bits=10"]);
     assert_eq!(header.unwrap(), "; server_max_window_bits=11");
 }
 
@@ -103,19 +92,13 @@ fn the_first_acceptable_offer_wins_and_no_offer_is_no_extension() {
 fn a_server_window_is_confirmed_with_at_most_the_value_asked_for() {
     for asked in 9..=15u8 {
         for own in 9..=15u8 {
-            let policy = Deflate {
-                server_max_window_bits: window(own),
-                ..OPEN
-            };
+            let policy = Deflate { server_max_window_bits: window(own), ..OPEN };
             let text = asked.to_string();
             let offer = [("server_max_window_bits", Some(text.as_str()))];
             let (agreed, header) = policy.respond([offer]).unwrap();
             let least = asked.min(own);
             assert_eq!(agreed.server_max_window_bits.bits(), least);
-            assert_eq!(
-                header,
-                format!("permessage-deflate; server_max_window_bits={least}")
-            );
+            assert_eq!(header, format!("permessage-deflate; server_max_window_bits={least}"));
         }
     }
 }
@@ -123,10 +106,7 @@ fn a_server_window_is_confirmed_with_at_most_the_value_asked_for() {
 #[test]
 fn a_server_window_of_8_is_declined_without_failing() {
     assert_eq!(answered(&OPEN, &["server_max_window_bits=8"]), None);
-    let header = answered(
-        &OPEN,
-        &["server_max_window_bits=8; client_max_window_bits", ""],
-    );
+    let header = answered(&OPEN, &["server_max_window_bits=8; client_max_window_bits", ""]);
     assert_eq!(header.unwrap(), "");
 }
 
@@ -139,10 +119,7 @@ fn a_client_window_of_8_is_read_with_9_and_left_unanswered() {
 
 #[test]
 fn a_client_window_is_answered_only_where_it_was_offered() {
-    let policy = Deflate {
-        client_max_window_bits: window(10),
-        ..OPEN
-    };
+    let policy = Deflate { client_max_window_bits: window(10), ..OPEN };
     let (agreed, header) = answer(&policy, &["client_max_window_bits"]).unwrap();
     assert_eq!(agreed.client_max_window_bits, window(10));
     assert_eq!(header, "permessage-deflate; client_max_window_bits=10");
@@ -174,24 +151,15 @@ fn takeover_is_given_up_when_either_side_wants_it() {
             let (agreed, header) = answer(&policy, &[offer]).unwrap();
             assert_eq!(agreed.server_no_context_takeover, own || asked);
             assert_eq!(agreed.client_no_context_takeover, own || asked);
-            assert_eq!(
-                header.contains("; server_no_context_takeover"),
-                own || asked
-            );
-            assert_eq!(
-                header.contains("; client_no_context_takeover"),
-                own || asked
-            );
+            assert_eq!(header.contains("; server_no_context_takeover"), own || asked);
+            assert_eq!(header.contains("; client_no_context_takeover"), own || asked);
         }
     }
 }
 
 #[test]
 fn a_server_window_that_was_not_asked_for_is_used_and_not_announced() {
-    let policy = Deflate {
-        server_max_window_bits: window(9),
-        ..OPEN
-    };
+    let policy = Deflate { server_max_window_bits: window(9), ..OPEN };
     let (agreed, header) = answer(&policy, &[""]).unwrap();
     assert_eq!(agreed.server_max_window_bits, window(9));
     assert_eq!(header, "permessage-deflate");
@@ -221,10 +189,7 @@ fn every_client_policy_and_every_server_policy_come_to_the_same_agreement() {
             // A server may keep to a smaller window than the client has to reckon with.
             assert!(params.server_max_window_bits <= agreed.server_max_window_bits);
             assert_eq!(
-                Params {
-                    server_max_window_bits: agreed.server_max_window_bits,
-                    ..params
-                },
+                Params { server_max_window_bits: agreed.server_max_window_bits, ..params },
                 agreed,
                 "{client:?} {server:?}"
             );
@@ -233,13 +198,10 @@ fn every_client_policy_and_every_server_policy_come_to_the_same_agreement() {
 }
 
 fn split(header: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
-    header
-        .split("; ")
-        .skip(1)
-        .map(|param| match param.split_once('=') {
-            None => (param, None),
-            Some((name, value)) => (name, Some(value)),
-        })
+    header.split("; ").skip(1).map(|param| match param.split_once('=') {
+        None => (param, None),
+        Some((name, value)) => (name, Some(value)),
+    })
 }
 
 #[test]
@@ -252,9 +214,7 @@ fn a_client_refuses_a_malformed_answer() {
         assert!(OPEN.agree(answer.clone()).is_err(), "{answer:?}");
     }
     assert_eq!(
-        OPEN.agree(params("client_max_window_bits"))
-            .unwrap_err()
-            .to_string(),
+        OPEN.agree(params("client_max_window_bits")).unwrap_err().to_string(),
         "parameter client_max_window_bits lacks its value"
     );
 }
@@ -267,11 +227,7 @@ fn a_client_refuses_what_it_did_not_offer() {
         client_max_window_bits: window(10),
         ..OPEN
     };
-    let agree = |text| {
-        policy
-            .agree(params(text))
-            .map_err(|error| error.to_string())
-    };
+    let agree = |text| policy.agree(params(text)).map_err(|error| error.to_string());
     let refused = |text| agree(text).unwrap_err();
     let asked = "server_no_context_takeover; server_max_window_bits=12";
     assert!(agree(asked).is_ok());
