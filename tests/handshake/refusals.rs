@@ -1,7 +1,7 @@
 //! Refusals as they read on the wire, those of the handshake and those of an embedder.
 
 use super::{RFC_REQUEST, refused, with, written};
-use sockeye::proto::handshake::{ComposeError, Refusal, RequestError};
+use sockeye::proto::handshake::{ComposeError, Refusal};
 
 #[test]
 fn the_bad_requests_that_clients_were_seen_to_send_get_their_statuses() {
