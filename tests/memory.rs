@@ -199,3 +199,87 @@ fn a_message_of_a_gibibyte_passes_through_in_bounded_memory() {
     assert_eq!(received, total);
     assert!(peak < 1024, "{peak} bytes");
 }
+
+#[cfg(feature = "deflate")]
+mod deflate {
+    use sockeye::proto::deflate::{Deflate, Params, WindowBits};
+
+    use super::*;
+
+    const PARAMS: Params = Params {
+        server_no_context_takeover: true,
+        client_no_context_takeover: true,
+        server_max_window_bits: WindowBits::MAX,
+        client_max_window_bits: WindowBits::MAX,
+    };
+
+    /// A message of so many zeros, in fragments, compressed as a client does.
+    fn bomb(bytes: usize) -> Vec<u8> {
+        let mut client = Connection::client(Config::default(), |bytes: &mut [u8]| bytes.fill(0));
+        client.enable_deflate(&PARAMS, &Deflate::default());
+        let (_, tx) = client.split_mut();
+        let mut out = Vec::new();
+        let piece = vec![0; 1 << 20];
+        for i in 1..=bytes >> 20 {
+            let piece = sockeye::proto::Message::Binary(&piece);
+            tx.fragment(piece, i == bytes >> 20, &mut out).unwrap();
+        }
+        out
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_before_its_memory_is_spent() {
+        let mut bytes = bomb(256 << 20);
+        let max = 1 << 20;
+        let mut server = Connection::server(Config::default().max_payload(max));
+        server.enable_deflate(&PARAMS, &Deflate::default());
+        let mut out = Vec::new();
+        let (_, peak, _) = measure(|| {
+            let (rx, tx) = server.split_mut();
+            let mut input = Input::new(&mut bytes);
+            let outcome = rx.next(&mut input, tx, &mut out);
+            assert_eq!(outcome, Err(sockeye::proto::Violation::InflatedTooLarge { max }));
+        });
+        // The message as far as the limit (times two, as it grows) and zlib's own state.
+        assert!(peak < 2 * (1 << 20) + (512 << 10), "{peak} bytes");
+    }
+
+    #[test]
+    fn in_parts_a_bomb_is_an_ordinary_message_of_bounded_memory() {
+        let mut bytes = bomb(256 << 20);
+        let mut server = Connection::server(Config::default().max_payload(u64::MAX));
+        server.enable_deflate(&PARAMS, &Deflate::default());
+        let mut out = Vec::new();
+        let mut total = 0;
+        let (_, peak, _) = measure(|| {
+            let (rx, tx) = server.split_mut();
+            let mut input = Input::new(&mut bytes);
+            while let Some(part) = rx.next_part(&mut input, tx, &mut out).unwrap() {
+                let Part::Data { bytes, .. } = part else { panic!("{part:?}") };
+                total += bytes.len();
+            }
+        });
+        assert_eq!(total, 256 << 20);
+        assert!(peak < 512 << 10, "{peak} bytes");
+    }
+
+    #[test]
+    fn without_takeover_a_resting_connection_keeps_nothing_of_zlib() {
+        let mut run = Run::server(Config::default());
+        run.connection.enable_deflate(&PARAMS, &Deflate::default());
+        run.seen.reserve(100);
+        run.out.reserve(100_000);
+        let message = bomb(1 << 20);
+        // The first message fills the thread's pool.
+        run.echo(&message).read(&[]);
+        let (_, _, kept) = measure(|| {
+            for _ in 0..10 {
+                run.seen.clear();
+                run.out.clear();
+                run.echo(&message).read(&[]);
+            }
+            run.seen.clear();
+        });
+        assert_eq!(kept, -(1 << 20), "only the first run's copy of the message went");
+    }
+}
