@@ -52,6 +52,7 @@ macro_rules! has {
 use has;
 
 /// No intrinsics: words of eight bytes in a loop that compilers turn into the target's vectors.
+#[inline(never)]
 fn portable(key: MaskKey, bytes: &mut [u8]) {
     let rotated = key.rotated(bytes.len());
     let Some(&tail) = bytes.last_chunk() else {

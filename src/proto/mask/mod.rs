@@ -30,11 +30,6 @@ impl MaskKey {
         self.word() as u64 * 0x1_0000_0001
     }
 
-    #[inline]
-    const fn word128(self) -> u128 {
-        self.word64() as u128 * 0x1_0000_0000_0000_0001
-    }
-
     /// For fuzzers: what each kernel that this CPU has makes of `bytes`, by the kernel's name.
     #[cfg(fuzzing)]
     #[doc(hidden)]
@@ -114,14 +109,22 @@ fn ends<const N: usize>(key: MaskKey, rotated: MaskKey, bytes: &mut [u8]) {
         tails = *tail;
     }
     for (head, tail) in heads.iter_mut().zip(&mut tails) {
-        *head = (u128::from_ne_bytes(*head) ^ key.word128()).to_ne_bytes();
-        *tail = (u128::from_ne_bytes(*tail) ^ rotated.word128()).to_ne_bytes();
+        xor16(head, key);
+        xor16(tail, rotated);
     }
     if let Some(place) = bytes.as_chunks_mut().0.first_chunk_mut::<N>() {
         *place = heads;
     }
     if let Some(place) = bytes.as_rchunks_mut().1.last_chunk_mut::<N>() {
         *place = tails;
+    }
+}
+
+/// Two words rather than one of 16 bytes: that is what compilers make a vector of.
+#[inline(always)]
+fn xor16(bytes: &mut [u8; 16], key: MaskKey) {
+    for word in bytes.as_chunks_mut().0 {
+        *word = (u64::from_ne_bytes(*word) ^ key.word64()).to_ne_bytes();
     }
 }
 
