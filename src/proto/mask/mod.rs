@@ -4,9 +4,6 @@
 
 mod kernels;
 
-#[cfg(any(test, fuzzing))]
-pub use kernels::Kernel;
-
 /// The masking key of a client's frame, as it stands on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub struct MaskKey(pub [u8; 4]);
@@ -14,6 +11,7 @@ pub struct MaskKey(pub [u8; 4]);
 impl MaskKey {
     /// The key for the bytes after the next `len`: its first byte goes with the first of them.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "it is at most 3")]
     const fn rotated(self, len: usize) -> Self {
         // Little-endian on any machine: the first byte on the wire is then the lowest, and
         // turning the word right drops bytes from the front.
@@ -32,9 +30,17 @@ impl MaskKey {
         self.word() as u64 * 0x1_0000_0001
     }
 
-    #[inline]
-    const fn word128(self) -> u128 {
-        self.word64() as u128 * 0x1_0000_0000_0000_0001
+    /// For fuzzers: what each kernel that this CPU has makes of `bytes`, by the kernel's name.
+    #[cfg(fuzzing)]
+    #[doc(hidden)]
+    pub fn by_each_kernel(
+        self,
+        bytes: &[u8],
+    ) -> impl Iterator<Item = (impl core::fmt::Debug, alloc::vec::Vec<u8>)> {
+        kernels::Kernel::ALL.into_iter().filter_map(move |kernel| {
+            let mut masked = bytes.to_vec();
+            kernel.mask(self, &mut masked).then_some((kernel, masked))
+        })
     }
 }
 
@@ -81,7 +87,7 @@ pub fn apply_mask(key: MaskKey, bytes: &mut [u8]) -> MaskKey {
     } else if bytes.len() <= 128 {
         ends::<4>(key, rotated, bytes);
     } else {
-        kernels::long(key, rotated, bytes);
+        kernels::long(key, bytes);
     }
     rotated
 }
@@ -102,14 +108,22 @@ fn ends<const N: usize>(key: MaskKey, rotated: MaskKey, bytes: &mut [u8]) {
         tails = *tail;
     }
     for (head, tail) in heads.iter_mut().zip(&mut tails) {
-        *head = (u128::from_ne_bytes(*head) ^ key.word128()).to_ne_bytes();
-        *tail = (u128::from_ne_bytes(*tail) ^ rotated.word128()).to_ne_bytes();
+        xor16(head, key);
+        xor16(tail, rotated);
     }
     if let Some(place) = bytes.as_chunks_mut().0.first_chunk_mut::<N>() {
         *place = heads;
     }
     if let Some(place) = bytes.as_rchunks_mut().1.last_chunk_mut::<N>() {
         *place = tails;
+    }
+}
+
+/// Two words rather than one of 16 bytes: that is what compilers make a vector of.
+#[inline(always)]
+fn xor16(bytes: &mut [u8; 16], key: MaskKey) {
+    for word in bytes.as_chunks_mut().0 {
+        *word = (u64::from_ne_bytes(*word) ^ key.word64()).to_ne_bytes();
     }
 }
 
