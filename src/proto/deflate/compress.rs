@@ -202,6 +202,7 @@ mod tests {
             noise(1000),
             noise(200_000),
             vec![0; 1 << 20],
+            [vec![0; 1 << 17], noise(40_000)].concat(),
             (0..=255).collect(),
         ];
         for level in 0..=9 {

@@ -205,6 +205,27 @@ fn a_message_of_exactly_the_room_is_done_and_one_more_byte_is_not() {
 }
 
 #[test]
+fn the_last_byte_of_input_may_hold_more_than_there_is_room_for() {
+    // 92 bytes of three letters. Its codes are so short that the last letter, the end of the block and the
+    // header of the next share a byte.
+    let message = [
+        0x54, 0xca, 0x31, 0x0e, 0x00, 0x00, 0x08, 0xc2, 0xc0, 0xd2, 0xff, 0x3f, 0xda, 0x49, 0x23,
+        0x13, 0x39, 0x52, 0x84, 0x60, 0xd8, 0x2d, 0x88, 0xf1, 0x17, 0x85, 0xcd, 0xee, 0xfc, 0x50,
+        0x06,
+    ];
+    let mut inflate = fresh(false);
+    let mut out = Vec::new();
+    let stop = inflate.step(&message, true, &mut out, 91);
+    assert_eq!(stop, Ok((message.len(), Step::OutputFull)));
+    assert_eq!(
+        inflate.step(&[], true, &mut out, 0),
+        Ok((0, Step::OutputFull))
+    );
+    assert_eq!(inflate.step(&[], true, &mut out, 1), Ok((0, Step::Done)));
+    assert_eq!(out, whole(&mut inflate, &message).unwrap());
+}
+
+#[test]
 fn after_a_full_room_the_message_goes_on_where_it_stopped() {
     let message = deflated(&text(5000));
     for room in [1, 2, 63, 64, 100, 4999] {
