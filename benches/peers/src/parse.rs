@@ -19,8 +19,10 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+type Prepare = fn(&Case) -> Option<Work<'static>>;
+
 pub fn run() {
-    let mut candidates: Vec<(&str, fn(&Case) -> Option<Work<'static>>)> = vec![
+    let mut candidates: Vec<(&str, Prepare)> = vec![
         ("sockeye", sockeye),
         ("memcpy", memcpy),
         ("tungstenite", tungstenite),
