@@ -121,7 +121,7 @@ fn messages_taken_in_parts_are_the_same_messages_in_any_cut() {
 
 #[test]
 fn changing_over_between_parts_and_whole_messages_loses_no_later_message() {
-    let script = [text("abc").more(), ping("p"), continuation("def")];
+    let script = [text("a€").more(), ping("p"), continuation("\u{1f44b}f")];
     let cuts = 0..=wire(&script).len();
     let bytes = wire(&[&script[..], &[text("next")]].concat());
     for cut in cuts {
@@ -130,7 +130,7 @@ fn changing_over_between_parts_and_whole_messages_loses_no_later_message() {
         let mut message = Vec::new();
         run.read(&bytes[..cut]);
         run.read_parts(&bytes[cut..], &mut message);
-        let expected = [Seen::Ping(b"p".to_vec()), seen_text("abcdef"), seen_text("next")];
+        let expected = [Seen::Ping(b"p".to_vec()), seen_text("a€\u{1f44b}f"), seen_text("next")];
         assert_eq!(run.seen, expected, "cut at {cut}");
         // Parts first: the rest of a message begun in parts is skipped.
         let mut run = Run::server(Config::default());

@@ -1,12 +1,20 @@
 //! Bytes from the peer become events here. Knows RFC 6455 section 5; knows no sockets, no time, no chat.
 
+mod assembly;
+mod frames;
+#[cfg(feature = "deflate")]
+mod inflating;
+
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
+use assembly::{Assembly, Partial};
+use frames::Piece;
+
 #[cfg(feature = "deflate")]
-use super::deflate::{Inflate, Step};
+use super::deflate::Inflate;
 use super::{
-    CloseCode, CloseFrame, Config, Ended, Event, Header, Kind, MaskKey, OpCode, Outbound, Part,
-    Role, Utf8, Violation, apply_mask, utf8,
+    CloseCode, CloseFrame, Config, Ended, Event, Kind, MaskKey, OpCode, Outbound, Part, Role,
+    Violation, apply_mask, utf8,
 };
 
 /// Bytes that came from the transport, lent to the codec, which unmasks them in place.
@@ -61,6 +69,8 @@ pub struct Inbound {
     config: Arc<Config>,
     /// What a cut left unfinished; `None` between messages.
     partial: Option<Box<Partial>>,
+    /// The memory of a message that was handed out, for the next one of the same input.
+    spare: Option<Box<Partial>>,
     #[cfg(feature = "deflate")]
     inflate: Option<Box<Inflate>>,
     role: Role,
@@ -68,6 +78,10 @@ pub struct Inbound {
     /// The longest whole message that needs no other look than the one at its header.
     short_max: u16,
 }
+
+/// What of a message is unmasked and kept at once: 8 KiB are still in the first-level cache for the
+/// second look.
+const PIECE_MAX: usize = 8 << 10;
 
 /// How the peer's side of the conversation stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,50 +106,6 @@ impl Heard {
     }
 }
 
-#[derive(Debug, Default)]
-struct Partial {
-    /// The bytes of a header that was cut.
-    head: [u8; Header::MAX_LEN],
-    head_len: usize,
-    frame: Option<Frame>,
-    message: Option<Assembly>,
-    /// The message so far, unmasked and inflated; or, read in parts, what was just inflated.
-    buffer: Vec<u8>,
-    /// The control frame so far.
-    control: Vec<u8>,
-}
-
-/// A frame whose header was read.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    opcode: OpCode,
-    fin: bool,
-    key: Option<MaskKey>,
-    /// Bytes of payload still to come.
-    remaining: u64,
-}
-
-/// A message whose first frame was seen and whose end was not.
-#[derive(Clone, Copy, Debug)]
-struct Assembly {
-    kind: Kind,
-    compressed: bool,
-    fragments: u32,
-    /// Bytes declared by its frames.
-    declared: u64,
-    /// Bytes handed on, after inflating.
-    #[cfg_attr(not(feature = "deflate"), allow(dead_code))]
-    produced: u64,
-    text: Utf8,
-    /// Is taken in parts: nothing is kept.
-    in_parts: bool,
-    /// There is compressed data that has not been inflated.
-    #[cfg_attr(not(feature = "deflate"), allow(dead_code))]
-    inflating: bool,
-    /// The last frame's last byte is there.
-    arrived: bool,
-}
-
 /// A short whole message, by its header.
 struct Short {
     kind: Kind,
@@ -146,14 +116,6 @@ struct Short {
 
 /// A range of the input; `None` for the buffer in [`Partial`] that belongs to the thing found.
 type Place = Option<(usize, usize)>;
-
-/// What the frame layer found next.
-enum Piece {
-    /// Unmasked payload of the message in progress, at this range of the input.
-    Data(usize, usize),
-    /// A whole control frame.
-    Control(OpCode, Place),
-}
 
 /// What is to be handed to the caller. Holds places instead of borrows.
 enum Found {
@@ -167,6 +129,7 @@ impl Inbound {
         let short_max = limits.message_bytes_max.min(limits.frame_bytes_max).min(0xFFFF);
         Self {
             partial: None,
+            spare: None,
             #[cfg(feature = "deflate")]
             inflate: None,
             role,
@@ -243,6 +206,7 @@ impl Inbound {
         let found = match self.find_part(input) {
             Ok(Some(found)) => found,
             Ok(None) => {
+                self.spare = None;
                 reply.settle_pongs(out);
                 return Ok(None);
             }
@@ -252,7 +216,7 @@ impl Inbound {
             Found::Data { kind, place, fin } => {
                 let bytes = match place {
                     Some((start, end)) => input.bytes.get(start..end).unwrap_or_default(),
-                    None => self.partial.as_ref().map_or(&[][..], |partial| &partial.buffer),
+                    None => self.partial.as_ref().map_or(&[][..], |partial| &partial.bytes),
                 };
                 Ok(Some(Part::Data { kind, bytes, fin }))
             }
@@ -318,24 +282,27 @@ impl Inbound {
         let found = match self.find_message(input) {
             Ok(Some(found)) => found,
             Ok(None) => {
+                self.spare = None;
                 reply.settle_pongs(out);
                 return Ok(None);
             }
             Err(violation) => return Err(self.heard.fail(violation, reply, out)),
         };
         match found {
-            Found::Data { kind, place, .. } => {
-                let Self { partial, heard, .. } = self;
-                let bytes = match place {
-                    Some((start, end)) => input.bytes.get(start..end).unwrap_or_default(),
-                    None => partial.as_ref().map_or(&[][..], |partial| &partial.buffer),
-                };
+            Found::Data { kind, place: None, .. } => {
+                let partial = self.partial.as_ref();
+                Ok(Some(match kind {
+                    Kind::Binary => Event::Binary(partial.map_or(&[], |partial| &partial.bytes)),
+                    Kind::Text => Event::Text(partial.map_or("", |partial| &partial.text)),
+                }))
+            }
+            Found::Data { kind, place: Some((start, end)), .. } => {
+                let bytes = input.bytes.get(start..end).unwrap_or_default();
                 match kind {
                     Kind::Binary => Ok(Some(Event::Binary(bytes))),
-                    // An assembled text was judged as it arrived; this makes it a `str` without `unsafe`.
                     Kind::Text => match utf8::whole(bytes) {
                         Some(text) => Ok(Some(Event::Text(text))),
-                        None => Err(heard.fail(Violation::InvalidUtf8, reply, out)),
+                        None => Err(self.heard.fail(Violation::InvalidUtf8, reply, out)),
                     },
                 }
             }
@@ -365,19 +332,22 @@ impl Inbound {
             if let Some(found) = self.whole_frame(input)? {
                 return Ok(Some(found));
             }
-            let (start, end) = match self.advance(input)? {
+            let (start, end) = match self.advance(input, PIECE_MAX)? {
                 None => return Ok(None),
                 Some(Piece::Control(opcode, place)) => {
                     return Ok(Some(Found::Control(opcode, place)));
                 }
                 Some(Piece::Data(start, end)) => (start, end),
             };
+            #[cfg(feature = "deflate")]
             if self.assembly().is_some_and(|message| message.compressed) {
                 self.inflate_all(input, start, end)?;
-            } else if let Some(partial) = self.partial.as_mut() {
-                partial.buffer.extend_from_slice(input.bytes.get(start..end).unwrap_or_default());
+            } else {
+                self.partial_mut().keep(input.bytes.get(start..end).unwrap_or_default())?;
             }
-            if let Some(kind) = self.finish_if_arrived()? {
+            #[cfg(not(feature = "deflate"))]
+            self.partial_mut().keep(input.bytes.get(start..end).unwrap_or_default())?;
+            if let Some(kind) = self.partial_mut().finish_if_arrived()? {
                 return Ok(Some(Found::Data { kind, place: None, fin: true }));
             }
         }
@@ -389,61 +359,67 @@ impl Inbound {
             if !self.go_on(input) {
                 return Ok(None);
             }
-            if let Some(Partial { message: Some(message), buffer, .. }) =
-                self.partial.as_deref_mut()
-            {
-                if message.in_parts {
-                    buffer.clear();
-                } else {
-                    // The caller changed over from `next`: what was kept is the first part.
-                    message.in_parts = true;
-                    if !buffer.is_empty() {
-                        let kind = message.kind;
-                        return Ok(Some(Found::Data { kind, place: None, fin: false }));
-                    }
-                }
-                if message.inflating
-                    && let Some(found) = self.inflate_part(input)?
-                {
-                    return Ok(Some(found));
-                }
+            if let Some(found) = self.kept_part() {
+                return Ok(Some(found));
             }
-            let (start, end) = match self.advance(input)? {
+            #[cfg(feature = "deflate")]
+            if self.assembly().is_some_and(|message| message.inflating)
+                && let Some(found) = self.inflate_part(input)?
+            {
+                return Ok(Some(found));
+            }
+            let (start, end) = match self.advance(input, usize::MAX)? {
                 None => return Ok(None),
                 Some(Piece::Control(opcode, place)) => {
                     return Ok(Some(Found::Control(opcode, place)));
                 }
                 Some(Piece::Data(start, end)) => (start, end),
             };
-            let Some(message) = self.assembly_mut() else {
+            let partial = self.partial_mut();
+            let Some(message) = partial.message.as_mut() else {
                 continue;
             };
             message.in_parts = true;
+            #[cfg(feature = "deflate")]
             if message.compressed {
                 message.inflating = true;
-                #[cfg(feature = "deflate")]
-                {
-                    input.held = start;
-                }
+                input.held = start;
                 continue;
             }
+            message.judge(input.bytes.get(start..end).unwrap_or_default())?;
             let (kind, fin) = (message.kind, message.arrived);
-            self.finish_if_arrived()?;
+            partial.finish_if_arrived()?;
             if fin || start < end {
                 return Ok(Some(Found::Data { kind, place: Some((start, end)), fin }));
             }
         }
     }
 
+    /// In the middle of a message: if the caller changed over from `next`, what was kept is the
+    /// first part, else what the last part borrowed is cleared away.
+    fn kept_part(&mut self) -> Option<Found> {
+        let Partial { message: Some(message), bytes, text, .. } = self.partial.as_deref_mut()?
+        else {
+            return None;
+        };
+        if message.in_parts {
+            bytes.clear();
+            return None;
+        }
+        message.in_parts = true;
+        let kind = message.kind;
+        if kind == Kind::Text {
+            *bytes = core::mem::take(text).into_bytes();
+            bytes.extend_from_slice(message.utf8.unfinished());
+        }
+        (!bytes.is_empty()).then_some(Found::Data { kind, place: None, fin: false })
+    }
+
     /// Clears away what the last event borrowed. False if nothing the peer says counts any more.
     fn go_on(&mut self, input: &mut Input<'_>) -> bool {
         if self.heard != Heard::Open {
             // §1.4, §7.1.7: after the close frame, or after failure, what still comes is ignored.
-            self.partial = None;
-            #[cfg(feature = "deflate")]
-            {
-                self.inflate = None;
-            }
+            self.forget();
             input.discard();
             return false;
         }
@@ -452,209 +428,11 @@ impl Inbound {
                 partial.control.clear();
             }
             if partial.is_settled() {
-                self.partial = None;
+                partial.clear();
+                self.spare = self.partial.take();
             }
         }
         true
-    }
-
-    /// A message that lies whole and plain in the input: handed out where it is.
-    fn whole_frame(&mut self, input: &mut Input<'_>) -> Result<Option<Found>, Violation> {
-        if self.partial.is_some() {
-            return Ok(None);
-        }
-        let Some((header, used)) = Header::parse(input.rest())? else {
-            return Ok(None);
-        };
-        let kind = match header.opcode {
-            OpCode::Text => Kind::Text,
-            OpCode::Binary => Kind::Binary,
-            _ => return Ok(None),
-        };
-        let start = input.at + used;
-        let Some(end) = usize::try_from(header.len).ok().and_then(|len| start.checked_add(len))
-        else {
-            return Ok(None);
-        };
-        if !header.fin || header.rsv != 0 || end > input.bytes.len() {
-            return Ok(None);
-        }
-        self.judge(&header)?;
-        input.at = end;
-        if let Some(key) = header.mask {
-            apply_mask(key, input.bytes.get_mut(start..end).unwrap_or_default());
-        }
-        Ok(Some(Found::Data { kind, place: Some((start, end)), fin: true }))
-    }
-
-    /// The next payload of the message in progress, or a whole control frame.
-    fn advance(&mut self, input: &mut Input<'_>) -> Result<Option<Piece>, Violation> {
-        loop {
-            let resumed = self.partial.as_mut().and_then(|partial| partial.frame.take());
-            let mut frame = match resumed {
-                Some(frame) => frame,
-                None => match self.header(input)? {
-                    Some(header) => self.begin(&header)?,
-                    None => return Ok(None),
-                },
-            };
-            let here =
-                usize::try_from(frame.remaining).unwrap_or(usize::MAX).min(input.remaining());
-            let (start, end) = (input.at, input.at + here);
-            input.at = end;
-            frame.remaining -= here as u64;
-            let payload = input.bytes.get_mut(start..end).unwrap_or_default();
-            if let Some(key) = frame.key {
-                frame.key = Some(apply_mask(key, payload));
-            }
-            if frame.opcode.is_control() {
-                if frame.remaining == 0
-                    && self.partial.as_ref().is_none_or(|p| p.control.is_empty())
-                {
-                    return Ok(Some(Piece::Control(frame.opcode, Some((start, end)))));
-                }
-                let partial = self.partial.get_or_insert_default();
-                partial.control.extend_from_slice(payload);
-                if frame.remaining == 0 {
-                    return Ok(Some(Piece::Control(frame.opcode, None)));
-                }
-                partial.frame = Some(frame);
-                return Ok(None);
-            }
-            let partial = self.partial.get_or_insert_default();
-            let ended = frame.remaining == 0;
-            if !ended {
-                partial.frame = Some(frame);
-            }
-            let Some(message) = partial.message.as_mut() else {
-                continue;
-            };
-            message.arrived = ended && frame.fin;
-            // §8.1: text is judged as its octets arrive, not when the frame or the message ends.
-            if message.kind == Kind::Text && !message.compressed {
-                message.text.feed(payload).map_err(|_| Violation::InvalidUtf8)?;
-            }
-            if start < end || message.arrived {
-                return Ok(Some(Piece::Data(start, end)));
-            }
-            if !ended {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// Reads a header, whose bytes may have come in several inputs.
-    fn header(&mut self, input: &mut Input<'_>) -> Result<Option<Header>, Violation> {
-        let rest = input.rest();
-        if let Some(partial) = self.partial.as_mut()
-            && partial.head_len > 0
-        {
-            let carried = partial.head_len;
-            let here = rest.len().min(Header::MAX_LEN - carried);
-            partial.head[carried..carried + here].copy_from_slice(&rest[..here]);
-            let Some((header, used)) = Header::parse(&partial.head[..carried + here])? else {
-                partial.head_len += here;
-                input.at += here;
-                return Ok(None);
-            };
-            partial.head_len = 0;
-            input.at += used.saturating_sub(carried);
-            return Ok(Some(header));
-        }
-        if let Some((header, used)) = Header::parse(rest)? {
-            input.at += used;
-            return Ok(Some(header));
-        }
-        if !rest.is_empty() {
-            let here = rest.len().min(Header::MAX_LEN);
-            let partial = self.partial.get_or_insert_default();
-            partial.head[..here].copy_from_slice(&rest[..here]);
-            partial.head_len = here;
-            input.at += here;
-        }
-        Ok(None)
-    }
-
-    /// Whether a frame with this header is welcome here and now.
-    fn judge(&self, header: &Header) -> Result<(), Violation> {
-        // §5.1: a client masks every frame, a server none.
-        match (self.role, header.mask) {
-            (Role::Server, None) => return Err(Violation::Unmasked),
-            (Role::Client, Some(_)) => return Err(Violation::Masked),
-            _ => {}
-        }
-        // §5.2: reserved bits are 0 unless an agreed extension says otherwise; RFC 7692 §6: RSV1 may
-        // stand on the first frame of a message, never on a continuation or a control frame.
-        let begins = matches!(header.opcode, OpCode::Text | OpCode::Binary);
-        let allowed = if begins && self.inflates() { Header::RSV1 } else { 0 };
-        if header.rsv & !allowed != 0 {
-            return Err(Violation::ReservedBits(header.rsv));
-        }
-        let limits = &self.config.limits;
-        if header.len > limits.frame_bytes_max {
-            return Err(Violation::FrameTooLarge { len: header.len, max: limits.frame_bytes_max });
-        }
-        if header.opcode.is_control() {
-            return Ok(());
-        }
-        // §5.4: fragments of one message do not mix with those of another.
-        let (fragments, declared, compressed) = match (self.assembly(), begins) {
-            (None, true) => (0, 0, header.rsv & Header::RSV1 != 0),
-            (Some(message), false) => (message.fragments, message.declared, message.compressed),
-            (None, false) => return Err(Violation::NothingToContinue),
-            (Some(_), true) => return Err(Violation::MessageUnfinished(header.opcode)),
-        };
-        if !begins && fragments >= limits.fragments_max {
-            return Err(Violation::TooManyFragments { max: limits.fragments_max });
-        }
-        // A compressed message is bounded by what it inflates to, as that is what is kept.
-        let len = declared.saturating_add(header.len);
-        if len > limits.message_bytes_max && !compressed {
-            return Err(Violation::MessageTooLarge { len, max: limits.message_bytes_max });
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, header: &Header) -> Result<Frame, Violation> {
-        self.judge(header)?;
-        if !header.opcode.is_control() {
-            let partial = self.partial.get_or_insert_default();
-            let message = partial.message.get_or_insert(Assembly {
-                kind: if header.opcode == OpCode::Text { Kind::Text } else { Kind::Binary },
-                compressed: header.rsv & Header::RSV1 != 0,
-                fragments: 0,
-                declared: 0,
-                produced: 0,
-                text: Utf8::default(),
-                in_parts: false,
-                inflating: false,
-                arrived: false,
-            });
-            message.fragments = message.fragments.saturating_add(1);
-            message.declared = message.declared.saturating_add(header.len);
-        }
-        Ok(Frame {
-            opcode: header.opcode,
-            fin: header.fin,
-            key: header.mask,
-            remaining: header.len,
-        })
-    }
-
-    /// Ends the message in progress if its last byte is there, and says of which kind it was.
-    fn finish_if_arrived(&mut self) -> Result<Option<Kind>, Violation> {
-        let Some(partial) = self.partial.as_mut() else {
-            return Ok(None);
-        };
-        let Some(message) = partial.message.filter(|message| message.arrived) else {
-            return Ok(None);
-        };
-        // §5.6: a text ends between two characters.
-        if !message.text.is_complete() {
-            return Err(Violation::InvalidUtf8);
-        }
-        partial.message = None;
-        Ok(Some(message.kind))
     }
 
     /// A control frame is complete: answers it as the protocol demands.
@@ -696,126 +474,36 @@ impl Inbound {
     /// The transport ended: nothing will complete what is unfinished.
     pub(super) fn end(&mut self, ended: Ended) {
         self.heard = Heard::Eof(ended);
+        self.forget();
+    }
+
+    fn forget(&mut self) {
         self.partial = None;
+        self.spare = None;
         #[cfg(feature = "deflate")]
         {
             self.inflate = None;
         }
     }
 
-    fn assembly(&self) -> Option<&Assembly> {
-        self.partial.as_ref()?.message.as_ref()
-    }
-
-    fn assembly_mut(&mut self) -> Option<&mut Assembly> {
-        self.partial.as_mut()?.message.as_mut()
-    }
-}
-
-/// Without permessage-deflate no message is compressed: RSV1 was refused at its header.
-#[cfg(not(feature = "deflate"))]
-impl Inbound {
-    fn inflates(&self) -> bool {
-        false
-    }
-
-    fn inflate_all(&mut self, _: &Input<'_>, _: usize, _: usize) -> Result<(), Violation> {
-        Err(Violation::ReservedBits(Header::RSV1))
-    }
-
-    fn inflate_part(&mut self, _: &mut Input<'_>) -> Result<Option<Found>, Violation> {
-        Err(Violation::ReservedBits(Header::RSV1))
-    }
-}
-
-#[cfg(feature = "deflate")]
-impl Inbound {
-    /// What is inflated at once when a message is taken in parts: 16 KiB holds most messages whole
-    /// and is small beside the inflater's own window.
-    const PART_MAX: usize = 16 << 10;
-
+    #[cfg(feature = "deflate")]
     fn inflates(&self) -> bool {
         self.inflate.is_some()
     }
 
-    /// Inflates all of a piece onto the message so far.
-    fn inflate_all(
-        &mut self,
-        input: &Input<'_>,
-        start: usize,
-        end: usize,
-    ) -> Result<(), Violation> {
-        let max = self.config.limits.message_bytes_max;
-        let (Some(inflate), Some(partial)) = (self.inflate.as_mut(), self.partial.as_mut()) else {
-            return Err(Violation::Deflate);
-        };
-        let Partial { message: Some(message), buffer, .. } = &mut **partial else {
-            return Err(Violation::Deflate);
-        };
-        let mut compressed = input.bytes.get(start..end).unwrap_or_default();
-        loop {
-            let before = buffer.len();
-            let room = usize::try_from(max - message.produced).unwrap_or(usize::MAX);
-            let (used, step) = inflate
-                .step(compressed, message.arrived, buffer, room)
-                .map_err(|_| Violation::Deflate)?;
-            compressed = compressed.get(used..).unwrap_or_default();
-            let fresh = buffer.get(before..).unwrap_or_default();
-            message.produced += fresh.len() as u64;
-            if message.kind == Kind::Text {
-                message.text.feed(fresh).map_err(|_| Violation::InvalidUtf8)?;
-            }
-            match step {
-                Step::NeedInput | Step::Done => return Ok(()),
-                Step::OutputFull if message.produced >= max => {
-                    return Err(Violation::InflatedTooLarge { max });
-                }
-                Step::OutputFull => {}
-            }
-        }
+    /// Without permessage-deflate no message is compressed: RSV1 is refused at its header.
+    #[cfg(not(feature = "deflate"))]
+    fn inflates(&self) -> bool {
+        false
     }
 
-    /// Inflates the next part of what is held; `None` when more input is needed for that.
-    fn inflate_part(&mut self, input: &mut Input<'_>) -> Result<Option<Found>, Violation> {
-        let max = self.config.limits.message_bytes_max;
-        let (Some(inflate), Some(partial)) = (self.inflate.as_mut(), self.partial.as_mut()) else {
-            return Err(Violation::Deflate);
-        };
-        let Partial { message: Some(message), buffer, .. } = &mut **partial else {
-            return Err(Violation::Deflate);
-        };
-        let held = input.bytes.get(input.held..input.at).unwrap_or_default();
-        let room =
-            usize::try_from(max - message.produced).unwrap_or(usize::MAX).min(Self::PART_MAX);
-        let (used, step) =
-            inflate.step(held, message.arrived, buffer, room).map_err(|_| Violation::Deflate)?;
-        input.held += used;
-        message.produced += buffer.len() as u64;
-        if message.kind == Kind::Text {
-            message.text.feed(buffer).map_err(|_| Violation::InvalidUtf8)?;
-        }
-        let kind = message.kind;
-        match step {
-            Step::OutputFull if buffer.is_empty() => Err(Violation::InflatedTooLarge { max }),
-            Step::OutputFull => Ok(Some(Found::Data { kind, place: None, fin: false })),
-            Step::NeedInput => {
-                message.inflating = false;
-                let data = Found::Data { kind, place: None, fin: false };
-                Ok((!buffer.is_empty()).then_some(data))
-            }
-            Step::Done => {
-                message.inflating = false;
-                self.finish_if_arrived()?;
-                Ok(Some(Found::Data { kind, place: None, fin: true }))
-            }
-        }
+    /// What is unfinished, from now on if nothing was.
+    fn partial_mut(&mut self) -> &mut Partial {
+        self.partial.get_or_insert_with(|| self.spare.take().unwrap_or_default())
     }
-}
 
-impl Partial {
-    /// Nothing is begun: whatever is still in the buffers was handed out.
-    fn is_settled(&self) -> bool {
-        self.head_len == 0 && self.frame.is_none() && self.message.is_none()
+    fn assembly(&self) -> Option<&Assembly> {
+        self.partial.as_ref()?.message.as_ref()
     }
 }
 

@@ -34,22 +34,28 @@ pub struct Utf8 {
 impl Utf8 {
     /// Takes the next octets of the text. After an error the text stays invalid whatever follows.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
-        let rest = self.complete_tail(bytes)?;
-        if valid(rest) {
-            return Ok(());
+        self.feed_with(bytes, |_| {})
+    }
+
+    /// The same, and hands on what is whole, in order: all of the text but its unfinished character.
+    pub(crate) fn feed_with(
+        &mut self,
+        bytes: &[u8],
+        mut whole: impl FnMut(&str),
+    ) -> Result<(), InvalidUtf8> {
+        let rest = self.complete_tail(bytes, &mut whole)?;
+        let (text, tail) = longest_text(rest)?;
+        whole(text);
+        // An unfinished character has one to three octets.
+        for &byte in tail.iter().take(3) {
+            self.push(byte);
         }
-        match core::str::from_utf8(rest) {
-            Ok(_) => Ok(()),
-            Err(error) if error.error_len().is_some() => Err(InvalidUtf8),
-            Err(error) => {
-                // An unfinished character has one to three octets.
-                self.len = 0;
-                for &byte in rest.iter().skip(error.valid_up_to()).take(3) {
-                    self.push(byte);
-                }
-                Ok(())
-            }
-        }
+        Ok(())
+    }
+
+    /// The octets of the character that is not yet complete.
+    pub(crate) fn unfinished(&self) -> &[u8] {
+        &self.tail[..usize::from(self.len)]
     }
 
     /// Whether the text may end here, between two characters.
@@ -59,7 +65,11 @@ impl Utf8 {
     }
 
     /// Moves octets from `bytes` into the unfinished character until it is whole; returns what is left.
-    fn complete_tail<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], InvalidUtf8> {
+    fn complete_tail<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        whole: &mut impl FnMut(&str),
+    ) -> Result<&'a [u8], InvalidUtf8> {
         let mut rest = bytes;
         while self.len > 0 {
             let Some((&byte, after)) = rest.split_first() else {
@@ -70,7 +80,10 @@ impl Utf8 {
             character[..len].copy_from_slice(&self.tail[..len]);
             character[len] = byte;
             match core::str::from_utf8(&character[..=len]) {
-                Ok(_) => self.len = 0,
+                Ok(character) => {
+                    whole(character);
+                    self.len = 0;
+                }
                 Err(error) if error.error_len().is_some() => return Err(InvalidUtf8),
                 Err(_) => self.push(byte),
             }
@@ -98,9 +111,24 @@ pub(crate) fn whole(bytes: &[u8]) -> Option<&str> {
     }
 }
 
-#[inline]
-fn valid(bytes: &[u8]) -> bool {
-    whole(bytes).is_some()
+/// The bytes as text up to an unfinished character at their end, and that.
+fn longest_text(bytes: &[u8]) -> Result<(&str, &[u8]), InvalidUtf8> {
+    let (valid, hopeless) = if bytes.len() < VECTOR_FROM {
+        match core::str::from_utf8(bytes) {
+            Ok(text) => return Ok((text, &[])),
+            Err(error) => (error.valid_up_to(), error.error_len().is_some()),
+        }
+    } else {
+        match simdutf8::compat::from_utf8(bytes) {
+            Ok(text) => return Ok((text, &[])),
+            Err(error) => (error.valid_up_to(), error.error_len().is_some()),
+        }
+    };
+    if hopeless {
+        return Err(InvalidUtf8);
+    }
+    let (text, tail) = bytes.split_at_checked(valid).ok_or(InvalidUtf8)?;
+    Ok((whole(text).ok_or(InvalidUtf8)?, tail))
 }
 
 #[cfg(test)]

@@ -217,10 +217,7 @@ fn the_last_byte_of_input_may_hold_more_than_there_is_room_for() {
     let mut out = Vec::new();
     let stop = inflate.step(&message, true, &mut out, 91);
     assert_eq!(stop, Ok((message.len(), Step::OutputFull)));
-    assert_eq!(
-        inflate.step(&[], true, &mut out, 0),
-        Ok((0, Step::OutputFull))
-    );
+    assert_eq!(inflate.step(&[], true, &mut out, 0), Ok((0, Step::OutputFull)));
     assert_eq!(inflate.step(&[], true, &mut out, 1), Ok((0, Step::Done)));
     assert_eq!(out, whole(&mut inflate, &message).unwrap());
 }
