@@ -39,7 +39,7 @@ fn or_skip<T>(answer: Result<T, String>) -> Option<T> {
 }
 
 fn manifest() -> String {
-    fs::read_to_string(root().join("Cargo.toml")).unwrap()
+    fs::read_to_string(root().join("Cargo.toml")).expect("a package has a manifest")
 }
 
 /// The files that git keeps, if this is a repository of ours and not a package unpacked in another's.
