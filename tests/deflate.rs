@@ -269,18 +269,26 @@ fn a_message_below_the_threshold_is_sent_plain_and_an_option_overrules_it() {
     run.connection.enable_deflate(&params(false, 15), &policy);
     let (_, tx) = run.connection.split_mut();
     let compressed = |out: &[u8]| out[0] & 0x40 != 0;
-    for (len, compress, expected) in [
-        (99, None, false),
-        (100, None, true),
-        (99, Some(true), true),
-        (100, Some(false), false),
-        (0, None, false),
-    ] {
+    for (len, compress, expected) in
+        [(99, None, false), (100, None, true), (99, Some(true), true), (100, Some(false), false)]
+    {
         run.out.clear();
         let options = SendOptions { compress, ..SendOptions::default() };
         tx.send(Message::Text(&"x".repeat(len)), options, &mut run.out).unwrap();
         assert_eq!(compressed(&run.out), expected, "{len} bytes, {compress:?}");
     }
+}
+
+#[test]
+fn a_message_that_does_not_shrink_is_sent_plain_unless_the_window_is_shared() {
+    let noise: Vec<u8> =
+        (1..=200u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut run = server(false);
+    run.connection.split_mut().1.binary(&noise, &mut run.out).unwrap();
+    assert_eq!(run.out, binary(&noise).unmasked().bytes());
+    let mut run = server(true);
+    run.connection.split_mut().1.binary(&noise, &mut run.out).unwrap();
+    assert_eq!(frames(&run.out)[0].0.rsv, RSV1);
 }
 
 #[test]

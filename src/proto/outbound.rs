@@ -420,6 +420,13 @@ impl Outbound {
         out.extend_from_slice(&head_of(payload.len()));
         let guessed = out.len();
         compressing.compress.write(payload, fin, out);
+        // What did not shrink goes out plain, if it is a whole message and the peer's window is not
+        // to have it.
+        let whole = fin && opcode != OpCode::Continuation;
+        if whole && !compressing.takeover && out.len() - guessed >= payload.len() {
+            out.truncate(start);
+            return self.frame(true, 0, opcode, payload, out);
+        }
         let head = head_of(out.len() - guessed);
         let end = start + head.len();
         if end < guessed {

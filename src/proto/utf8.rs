@@ -113,16 +113,13 @@ pub(crate) fn whole(bytes: &[u8]) -> Option<&str> {
 
 /// The bytes as text up to an unfinished character at their end, and that.
 fn longest_text(bytes: &[u8]) -> Result<(&str, &[u8]), InvalidUtf8> {
-    let (valid, hopeless) = if bytes.len() < VECTOR_FROM {
-        match core::str::from_utf8(bytes) {
-            Ok(text) => return Ok((text, &[])),
-            Err(error) => (error.valid_up_to(), error.error_len().is_some()),
-        }
-    } else {
-        match simdutf8::compat::from_utf8(bytes) {
-            Ok(text) => return Ok((text, &[])),
-            Err(error) => (error.valid_up_to(), error.error_len().is_some()),
-        }
+    if let Some(text) = whole(bytes) {
+        return Ok((text, &[]));
+    }
+    // Only now it matters where it stops: finding that takes longer than a verdict.
+    let (valid, hopeless) = match simdutf8::compat::from_utf8(bytes) {
+        Ok(text) => return Ok((text, &[])),
+        Err(error) => (error.valid_up_to(), error.error_len().is_some()),
     };
     if hopeless {
         return Err(InvalidUtf8);

@@ -8,7 +8,6 @@ mod compress;
 mod inflate;
 mod negotiate;
 mod pool;
-mod quick;
 #[cfg(test)]
 mod walk;
 

@@ -109,8 +109,8 @@ pub struct Deflate {
     pub compress_from: usize,
     /// How hard to search, 0 (store) to 9; more than 9 counts as 9.
     ///
-    /// Default 1: 1 KiB of JSON without context takes 1.1 µs and becomes 320 bytes; level 6 takes 15 µs for
-    /// 253 bytes, which take the receiver 2.7 µs to inflate instead of 1.1 µs. Higher levels pay where a
+    /// Default 1: 1 KiB of JSON without context becomes 320 bytes in a third of the time that level 6
+    /// takes for 250, and the receiver inflates them in half the time. Higher levels pay where a
     /// message is compressed once for many.
     pub level: u8,
 }
