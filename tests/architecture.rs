@@ -1,5 +1,7 @@
 //! The load-bearing walls, held by reading the sources.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -86,7 +88,7 @@ fn unsafe_code_stands_in_the_mask_kernels_only() {
 #[test]
 fn nothing_reserves_by_a_declared_length_in_the_inbound_half() {
     for (path, text) in sources_of("proto") {
-        if path.ends_with("inbound.rs") {
+        if path.to_string_lossy().contains("inbound") {
             let found = code(&text)
                 .find(|line| line.contains("reserve(") || line.contains("with_capacity("));
             assert_eq!(found, None, "{}", path.display());

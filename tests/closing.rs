@@ -1,5 +1,7 @@
 //! The closing handshake: RFC 6455 sections 5.5.1 and 7, every cell of the table.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use sockeye::proto::{
@@ -26,7 +28,8 @@ fn to(role: Role, wire: Wire) -> Vec<u8> {
 /// What comes back from this role, where the client's key is zero.
 fn from(role: Role, opcode: OpCode, body: &[u8]) -> Vec<u8> {
     let masked = role == Role::Client;
-    let mut bytes = vec![0x80 | opcode as u8, if masked { 0x80 } else { 0 } | body.len() as u8];
+    let len = u8::try_from(body.len()).unwrap();
+    let mut bytes = vec![0x80 | opcode as u8, if masked { 0x80 | len } else { len }];
     if masked {
         bytes.extend_from_slice(&[0; 4]);
     }

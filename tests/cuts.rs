@@ -1,5 +1,7 @@
 //! The way bytes are cut into reads changes neither events nor output.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use proptest::prelude::*;
@@ -15,7 +17,7 @@ fn config() -> Config {
         // Which pings of a flood are answered does depend on the cut, as it is per read.
         pings_per_read: u32::MAX,
     };
-    Config { limits, ..Config::default() }
+    Config::default().limits(limits)
 }
 
 fn outcome(pieces: &[&[u8]]) -> (Vec<Seen>, Vec<u8>) {
@@ -47,7 +49,7 @@ fn scripts() -> Vec<Vec<Wire>> {
         ],
         vec![text("ok"), text([b'x', 0xed, 0xa0, 0x80]), ping("never")],
         vec![text("ok").more(), continuation([0xff]), ping("never")],
-        vec![text("cut \u{20ac}".as_bytes()[..6].to_vec())],
+        vec![text(&"cut \u{20ac}".as_bytes()[..6])],
         vec![binary("x").rsv(4), ping("never")],
         vec![text("x").unmasked()],
         vec![continuation("x")],

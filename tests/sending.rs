@@ -1,5 +1,7 @@
 //! Messages to frames: what the sending half writes and what it refuses to.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use sockeye::proto::{

@@ -34,6 +34,13 @@ pub struct Config {
 }
 
 impl Config {
+    /// Sets what the peer may send.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// The largest message in bytes, fragments summed and inflated: ws's name for
     /// [`Limits::message_bytes_max`].
     #[must_use]

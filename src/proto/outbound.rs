@@ -491,9 +491,12 @@ impl Default for Pong {
     }
 }
 
+/// Fills a slice with strong randomness.
+type Entropy = Box<dyn FnMut(&mut [u8]) + Send>;
+
 /// Keys for a client's frames, from the entropy that was injected, asked for in blocks.
 pub(super) struct Masker {
-    entropy: Box<dyn FnMut(&mut [u8]) + Send>,
+    entropy: Entropy,
     pool: [u8; Masker::POOL],
     at: usize,
 }
@@ -502,7 +505,7 @@ impl Masker {
     /// 256 bytes: 64 keys for one call to the source, which may be a system call.
     const POOL: usize = 256;
 
-    pub(super) fn new(entropy: Box<dyn FnMut(&mut [u8]) + Send>) -> Self {
+    pub(super) fn new(entropy: Entropy) -> Self {
         Self { entropy, pool: [0; Self::POOL], at: Self::POOL }
     }
 

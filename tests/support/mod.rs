@@ -1,6 +1,7 @@
 //! Frames that read like the wire, and a run of a connection that remembers all it saw.
 
-#![allow(dead_code, unreachable_pub)] // each test file uses its own part of this
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use sockeye::proto::{
     CloseFrame, Config, Connection, Event, Header, Input, MaskKey, OpCode, Part, Violation,
