@@ -1,0 +1,104 @@
+//! Any bytes from a peer, in any cut, in both ways of taking messages: the same comes out.
+//!
+//! The bytes: limits (3), echo (1), with deflate its parameters (4), cuts, then the conversation.
+
+use sockeye::proto::deflate::{Deflate, Params, WindowBits};
+use sockeye::proto::{Config, Connection, Limits, Role, Violation};
+
+use super::bytes::Bytes;
+use super::run::{Run, Seen};
+
+pub fn inbound_server(data: &[u8]) {
+    inbound(data, Role::Server, false);
+}
+
+pub fn inbound_client(data: &[u8]) {
+    inbound(data, Role::Client, false);
+}
+
+pub fn inbound_deflate_server(data: &[u8]) {
+    inbound(data, Role::Server, true);
+}
+
+pub fn inbound_deflate_client(data: &[u8]) {
+    inbound(data, Role::Client, true);
+}
+
+fn inbound(data: &[u8], role: Role, deflate: bool) {
+    let mut bytes = Bytes::new(data);
+    let limits = Limits {
+        message_bytes_max: bytes.pick(&[300, 0, 1, 10, 125, 1000, 20_000, 100_000]),
+        frame_bytes_max: bytes.pick(&[u64::MAX, 0, 125, 200, 70_000]),
+        fragments_max: bytes.pick(&[131_072, 1, 2, 5]),
+        // Which pings of a flood are answered does depend on the cut, as it is per read.
+        pings_per_read: u32::MAX,
+    };
+    let echo = bytes.flag();
+    let params = deflate.then(|| params(&mut bytes));
+    let cuts = bytes.cuts();
+    let conversation = bytes.rest();
+    let pieces = cuts.pieces(conversation);
+
+    let run = || {
+        let config = Config { limits, ..Config::default() };
+        let mut connection = match role {
+            Role::Server => Connection::server(config),
+            Role::Client => Connection::client(config, entropy()),
+        };
+        if let Some((params, policy)) = &params {
+            connection.enable_deflate(params, policy);
+        }
+        let max = usize::try_from(limits.message_bytes_max).expect("the limits above are small");
+        Run::new(connection, echo, max)
+    };
+
+    let mut whole = run();
+    whole.read(conversation);
+    let mut cut = run();
+    let mut in_parts = run();
+    for piece in &pieces {
+        cut.read(piece);
+        in_parts.read_parts(piece);
+    }
+    let between = |run: &mut Run| run.connection.split_mut().0.is_between_messages();
+    assert_eq!(between(&mut whole), between(&mut cut), "the cut changed what is unfinished");
+    let (whole, cut, in_parts) = (whole.end(), cut.end(), in_parts.end());
+    assert_same(&cut, &whole, "the cut changed what was seen");
+    assert_same(&in_parts, &whole, "taking messages in parts changed what was seen");
+}
+
+fn assert_same(seen: &(Vec<Seen>, Vec<u8>), whole: &(Vec<Seen>, Vec<u8>), what: &str) {
+    let kind = |seen: &Seen| match seen {
+        // A compressed text can be wrong in two ways at once: what it inflates to before it goes wrong
+        // is not UTF-8. Which of the two is met first is the cut's affair; the close code is the same.
+        Seen::Failed(Violation::InvalidUtf8) => Seen::Failed(Violation::Deflate),
+        other => other.clone(),
+    };
+    assert!(seen.0.iter().map(kind).eq(whole.0.iter().map(kind)), "{what}: {seen:?}, {whole:?}");
+    assert_eq!(seen.1, whole.1, "{what}: the output");
+}
+
+fn params(bytes: &mut Bytes<'_>) -> (Params, Deflate) {
+    let flags = bytes.byte();
+    let window = |bits: u8| WindowBits::new(9 + bits % 7).expect("9 to 15");
+    let params = Params {
+        server_no_context_takeover: flags & 1 != 0,
+        client_no_context_takeover: flags & 2 != 0,
+        server_max_window_bits: window(bytes.byte()),
+        client_max_window_bits: window(bytes.byte()),
+    };
+    let level = bytes.byte();
+    let compress_from = if flags & 4 != 0 { 0 } else { 128 };
+    (params, Deflate { level: level % 10, compress_from, ..Deflate::default() })
+}
+
+/// The same keys in every run.
+pub fn entropy() -> impl FnMut(&mut [u8]) + Send + 'static {
+    let mut next = 0u8;
+    move |bytes| {
+        for byte in bytes {
+            next = next.wrapping_mul(5).wrapping_add(7);
+            *byte = next;
+        }
+    }
+}
