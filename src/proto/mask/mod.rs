@@ -30,17 +30,13 @@ impl MaskKey {
         self.word() as u64 * 0x1_0000_0001
     }
 
-    /// For fuzzers: what each kernel that this CPU has makes of `bytes`, by the kernel's name.
+    /// For fuzzers: each kernel by itself, as a function that says whether this CPU has it.
     #[cfg(fuzzing)]
     #[doc(hidden)]
-    pub fn by_each_kernel(
-        self,
-        bytes: &[u8],
-    ) -> impl Iterator<Item = (impl core::fmt::Debug, alloc::vec::Vec<u8>)> {
-        kernels::Kernel::ALL.into_iter().filter_map(move |kernel| {
-            let mut masked = bytes.to_vec();
-            kernel.mask(self, &mut masked).then_some((kernel, masked))
-        })
+    pub fn with_each_kernel(self, mut each: impl FnMut(&dyn Fn(&mut [u8]) -> bool)) {
+        for kernel in kernels::Kernel::ALL {
+            each(&|bytes| kernel.mask(self, bytes));
+        }
     }
 }
 
