@@ -1,4 +1,30 @@
-//! Sockeye: a WebSocket implementation written from scratch.
+//! A WebSocket implementation written from scratch: a sans-IO codec for RFC 6455 and RFC 7692, the
+//! opening handshake for both roles, and a blocking client.
+//!
+//! Everything the protocol says is in [`proto`], as state machines that are given bytes and give
+//! bytes back. They know no sockets, clocks, threads or randomness, so they fit wherever bytes come
+//! from: a thread, an event loop, an async runtime, a test. Begin with [`proto::Connection`]; its page
+//! is all that most embedders need.
+//!
+//! | floor | for | begin at |
+//! |---|---|---|
+//! | 1 | frame headers and masks by themselves: no state, no allocation | [`proto::Header`], [`proto::apply_mask`] |
+//! | 2 | a connection: messages, control frames, the closing handshake | [`proto::Connection`] |
+//! | 3 | the opening handshake, both sides | `proto::handshake` |
+//! | | a client that opens URLs | `client::Client` |
+//!
+//! # Features
+//!
+//! | feature | what it adds | needs |
+//! |---|---|---|
+//! | (none) | the codec, `no_std` + alloc | simdutf8 |
+//! | `std` | the widest vectors that the CPU has, found at run time | |
+//! | `handshake` | `proto::handshake`, still `no_std` | httparse, sha1, base64 |
+//! | `deflate` | `proto::deflate`: permessage-deflate | `std`, `handshake`, flate2 on zlib-rs |
+//! | `client` | `client`: a blocking client on `std::net` | `std`, `handshake`, url, getrandom, thiserror |
+//! | `tls` | `wss://` for it | `client`, rustls |
+//!
+//! The default is all of them; `default-features = false` is the codec alone.
 
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
@@ -7,3 +33,8 @@ extern crate alloc;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod proto;
+
+/// The examples of the README, so that they are compiled and run.
+#[cfg(all(doctest, feature = "client", feature = "deflate"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
