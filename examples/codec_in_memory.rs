@@ -7,6 +7,7 @@ use sockeye::proto::{
     CloseCode, CloseFrame, Config, Connection, Event, Input, Transport, Violation,
 };
 
+/// A whole conversation, from the first message to the end.
 pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A real client takes strong randomness here (RFC 6455 §10.3), such as `getrandom`.
     let mut seed = 0_u8;

@@ -1,7 +1,8 @@
 //! The example servers, started as they are and talked to.
 
 #![cfg(all(feature = "client", feature = "deflate"))]
-#![allow(dead_code, unreachable_pub)] // the examples' `main`s are not run here
+// Not every `main` of an example is run here.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

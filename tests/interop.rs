@@ -4,6 +4,7 @@
 //! with `SOCKEYE_REQUIRE_TOOLS=1` they fail.
 
 #![cfg(all(feature = "client", feature = "deflate"))]
+#![allow(clippy::unwrap_used)] // a helper that fails is a test that fails
 
 use std::io::{BufRead as _, BufReader, Lines};
 use std::net::TcpListener;

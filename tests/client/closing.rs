@@ -106,6 +106,31 @@ fn a_server_that_floods_instead_of_answering_is_given_up_in_time() {
     server.join();
 }
 
+#[cfg(unix)]
+#[test]
+fn a_flood_over_a_stream_of_another_kind_ends_in_time_too() {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let server = std::thread::spawn(move || {
+        let mut theirs = theirs;
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            std::io::Read::read_exact(&mut theirs, &mut byte).unwrap();
+            request.extend(byte);
+        }
+        let request = String::from_utf8(request).unwrap();
+        theirs.write_all(switching(&request, "").as_bytes()).unwrap();
+        while theirs.write_all(&text("x").unmasked().bytes().repeat(100)).is_ok() {}
+    });
+    let options = connect().close_timeout(MS(80));
+    let mut client = options.over(ours, "ws://localhost/").unwrap();
+    let begin = Instant::now();
+    assert_eq!(client.close(None).unwrap(), Ended::Abrupt);
+    assert!(begin.elapsed() < MS(1000), "{:?}", begin.elapsed());
+    drop(client);
+    server.join().unwrap();
+}
+
 #[test]
 fn a_server_that_says_goodbye_and_does_not_hang_up_is_not_waited_for_for_ever() {
     for client_closes in [true, false] {

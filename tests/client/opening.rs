@@ -245,6 +245,30 @@ fn an_answer_that_trickles_is_given_up_in_time() {
 }
 
 #[test]
+fn once_it_is_open_the_connect_time_out_is_over() {
+    let server = upgraded(|peer| {
+        thread::sleep(MS(200));
+        peer.send(text("late").unmasked().bytes());
+    });
+    let mut client = open_with(&server, &connect().connect_timeout(MS(150)));
+    assert_eq!(client.receive().unwrap(), Some(Received::Text("late".into())));
+    server.join();
+}
+
+#[cfg(unix)]
+#[test]
+fn an_answer_that_trickles_over_a_stream_of_another_kind_is_given_up_in_time() {
+    let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let server = thread::spawn(move || trickle(&mut theirs, b"HTTP/1.1 101 Switching", b'x'));
+    let begin = Instant::now();
+    let error =
+        connect().connect_timeout(MS(60)).over(ours, "ws://localhost/").map(drop).unwrap_err();
+    assert!(matches!(error, ClientError::TimedOut), "{error:?}");
+    assert!(begin.elapsed() < MS(1000), "{:?}", begin.elapsed());
+    server.join().unwrap();
+}
+
+#[test]
 fn the_longest_of_time_outs_is_no_mistake() {
     let server = upgraded(|peer| peer.frame());
     let options = connect().connect_timeout(Duration::MAX);
