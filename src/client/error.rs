@@ -32,7 +32,7 @@ pub enum ClientError {
     /// The proxy did not open the way. Carries its status, or what was wrong with its answer.
     #[error("the proxy refused: {0}")]
     Proxy(String),
-    /// TLS could not be set up: a certificate that is not trusted, a CA file that cannot be read.
+    /// TLS could not be set up, or broke: a certificate that is not trusted, a CA file that cannot be read.
     #[error("TLS: {0}")]
     Tls(String),
     /// The options cannot stand in a request.
@@ -75,9 +75,30 @@ pub struct Refusal {
     pub body: Vec<u8>,
 }
 
+impl Refusal {
+    /// The value of the first header of that name, in any case, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        text_of(&self.headers, name)
+    }
+}
+
+/// The value of the first header of that name, in any case, if it is text.
+pub(super) fn text_of<'h>(headers: &'h [(String, Vec<u8>)], name: &str) -> Option<&'h str> {
+    let (_, value) = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+    std::str::from_utf8(value).ok()
+}
+
 impl From<io::Error> for ClientError {
     fn from(error: io::Error) -> Self {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>()) {
+            return Self::Tls(tls.to_string());
+        }
         match error.kind() {
+            // A kernel that gave the peer up. To call again would be of no use.
+            io::ErrorKind::TimedOut if cfg!(unix) && error.raw_os_error().is_some() => {
+                Self::Io(error)
+            }
             // A socket's time-out is reported as either, depending on the system.
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Self::TimedOut,
             _ => Self::Io(error),

@@ -1,6 +1,6 @@
 //! The way through an HTTP proxy: `CONNECT` (RFC 9110 section 9.3.6). Knows nothing of what is said behind it.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use super::ClientError;
 use super::url::userinfo;
 
 /// A proxy, by its URL `http://[user:password@]host[:port]`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Proxy {
     pub(super) host: String,
     pub(super) port: u16,
@@ -37,7 +37,8 @@ impl Proxy {
         })
     }
 
-    /// Asks for a tunnel to `authority` (with its port) and reads the answer, to its last byte and no further.
+    /// Asks for a tunnel to `authority` (with its port) and reads the answer, to the last byte of its
+    /// head and no further.
     pub(super) fn tunnel(
         &self,
         authority: &str,
@@ -53,8 +54,11 @@ impl Proxy {
         // Byte by byte: what follows the blank line belongs to the tunnel.
         let mut byte = [0];
         while !answer.ends_with(b"\r\n\r\n") {
-            if stream.read(&mut byte)? == 0 {
-                return Err(ClientError::Proxy("it closed the connection".into()));
+            match stream.read(&mut byte) {
+                Ok(0) => return Err(ClientError::Proxy("it closed the connection".into())),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
             }
             answer.extend_from_slice(&byte);
             if answer.len() > ANSWER_BYTES_MAX {

@@ -1,95 +1,123 @@
-//! TCP, or TLS over it, with deadlines. Knows no WebSocket.
+//! The transport of a client: TCP, or TLS over it, and how either is ended. Knows no WebSocket.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
+
+use super::timed::Timed;
 
 /// The transport of a client: TCP, or TLS over TCP.
 #[derive(Debug)]
-pub struct Stream {
-    io: Io,
-    read_timeout: Option<Duration>,
-    /// Until when reads are allowed to wait, whatever `read_timeout` says.
-    deadline: Option<Instant>,
-}
+pub struct Stream(Io);
 
 #[derive(Debug)]
 enum Io {
-    Plain(TcpStream),
+    Plain(Timed),
     #[cfg(feature = "tls")]
-    Tls(Box<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>),
+    Tls(Box<rustls::StreamOwned<rustls::ClientConnection, Timed>>),
 }
 
 impl Stream {
-    pub(super) fn plain(tcp: TcpStream) -> Self {
-        Self { io: Io::Plain(tcp), read_timeout: None, deadline: None }
+    pub(super) fn plain(tcp: Timed) -> Self {
+        Self(Io::Plain(tcp))
     }
 
     /// TLS over `tcp`. The TLS handshake runs with the first bytes written.
     #[cfg(feature = "tls")]
-    pub(super) fn tls(tcp: TcpStream, tls: rustls::ClientConnection) -> Self {
-        let io = Io::Tls(Box::new(rustls::StreamOwned::new(tls, tcp)));
-        Self { io, read_timeout: None, deadline: None }
+    pub(super) fn tls(tcp: Timed, session: rustls::ClientConnection) -> Self {
+        Self(Io::Tls(Box::new(rustls::StreamOwned::new(session, tcp))))
     }
 
-    /// The socket below.
+    /// The socket below, to ask its addresses or to set its options; but not its time-outs, which
+    /// the client sets itself.
     pub fn tcp(&self) -> &TcpStream {
-        match &self.io {
+        self.timed().tcp()
+    }
+
+    /// The socket below, for a loop of the caller's own, with the time-outs that were set.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::Unsupported`] over TLS, where the socket alone would be of no use; else what
+    /// the system says to the time-outs.
+    pub fn into_tcp(self) -> io::Result<TcpStream> {
+        match self.0 {
+            Io::Plain(tcp) => tcp.into_tcp(),
+            #[cfg(feature = "tls")]
+            Io::Tls(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "the bytes on this socket are TLS, not WebSocket",
+            )),
+        }
+    }
+
+    /// Whether the bytes are encrypted on their way.
+    pub fn is_tls(&self) -> bool {
+        !matches!(self.0, Io::Plain(_))
+    }
+
+    /// The TLS session, to ask for the server's certificates or the version agreed on.
+    #[cfg(feature = "tls")]
+    pub fn tls_session(&self) -> Option<&rustls::ClientConnection> {
+        match &self.0 {
+            Io::Plain(_) => None,
+            Io::Tls(tls) => Some(&tls.conn),
+        }
+    }
+
+    pub(super) fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.timed_mut().read_timeout = timeout;
+    }
+
+    pub(super) fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.timed_mut().write_timeout = timeout;
+    }
+
+    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.timed_mut().deadline = deadline;
+    }
+
+    /// Says that nothing more will be written. An error would change nothing for the caller.
+    pub(super) fn shutdown_write(&mut self) {
+        self.end_tls();
+        let _ = self.tcp().shutdown(Shutdown::Write);
+    }
+
+    /// Ends both directions, though the caller may keep the value for long.
+    pub(super) fn shutdown(&mut self) {
+        self.end_tls();
+        let _ = self.tcp().shutdown(Shutdown::Both);
+    }
+
+    /// TLS says goodbye by itself, so that nobody can cut the end off (RFC 8446 §6.1).
+    fn end_tls(&mut self) {
+        #[cfg(feature = "tls")]
+        if let Io::Tls(tls) = &mut self.0 {
+            tls.conn.send_close_notify();
+            let _ = tls.flush();
+        }
+    }
+
+    fn timed(&self) -> &Timed {
+        match &self.0 {
             Io::Plain(tcp) => tcp,
             #[cfg(feature = "tls")]
             Io::Tls(tls) => tls.get_ref(),
         }
     }
 
-    /// Whether the bytes are encrypted on their way.
-    pub fn is_tls(&self) -> bool {
-        !matches!(self.io, Io::Plain(_))
-    }
-
-    pub(super) fn set_read_timeout(&mut self, timeout: Option<Duration>) {
-        self.read_timeout = timeout;
-    }
-
-    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
-        self.deadline = deadline;
-    }
-
-    pub(super) fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.tcp().set_write_timeout(timeout)
-    }
-
-    pub(super) fn into_tcp(self) -> Option<TcpStream> {
-        match self.io {
-            Io::Plain(tcp) => Some(tcp),
+    fn timed_mut(&mut self) -> &mut Timed {
+        match &mut self.0 {
+            Io::Plain(tcp) => tcp,
             #[cfg(feature = "tls")]
-            Io::Tls(_) => None,
+            Io::Tls(tls) => tls.get_mut(),
         }
-    }
-
-    /// Lets the next system call wait as long as it may, and no longer.
-    fn arm(&self) -> io::Result<()> {
-        let left = match self.deadline {
-            None => self.read_timeout,
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                // A zero time-out would mean "for ever" to the system.
-                if left.is_zero() {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-                Some(self.read_timeout.map_or(left, |timeout| timeout.min(left)))
-            }
-        };
-        if self.deadline.is_some() {
-            self.tcp().set_write_timeout(left)?;
-        }
-        self.tcp().set_read_timeout(left.map(|left| left.max(Duration::from_micros(1))))
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.arm()?;
-        match &mut self.io {
+        match &mut self.0 {
             Io::Plain(tcp) => tcp.read(buffer),
             #[cfg(feature = "tls")]
             Io::Tls(tls) => tls.read(buffer),
@@ -99,10 +127,7 @@ impl Read for Stream {
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.deadline.is_some() {
-            self.arm()?;
-        }
-        match &mut self.io {
+        match &mut self.0 {
             Io::Plain(tcp) => tcp.write(bytes),
             #[cfg(feature = "tls")]
             Io::Tls(tls) => tls.write(bytes),
@@ -110,10 +135,32 @@ impl Write for Stream {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.io {
+        match &mut self.0 {
             Io::Plain(tcp) => tcp.flush(),
             #[cfg(feature = "tls")]
             Io::Tls(tls) => tls.flush(),
         }
     }
+}
+
+/// What the end of a connection asks of the stream below and std's traits cannot say.
+pub(super) struct Ending<S> {
+    pub(super) set_deadline: fn(&mut S, Option<Instant>),
+    /// `None`: the stream has no such thing.
+    pub(super) shutdown_write: Option<fn(&mut S)>,
+    pub(super) shutdown: fn(&mut S),
+}
+
+impl Ending<Stream> {
+    pub(super) const TCP: Self = Self {
+        set_deadline: Stream::set_deadline,
+        shutdown_write: Some(Stream::shutdown_write),
+        shutdown: Stream::shutdown,
+    };
+}
+
+impl<S> Ending<S> {
+    /// For a stream that can only be read, written and dropped.
+    pub(super) const BY_DROP: Self =
+        Self { set_deadline: |_, _| {}, shutdown_write: None, shutdown: |_| {} };
 }

@@ -1,7 +1,7 @@
 //! Whom a client trusts, and the beginning of a TLS session.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -12,7 +12,7 @@ use super::ClientError;
 /// Where the trusted certificates come from.
 #[derive(Clone, Debug)]
 pub(super) enum Trust {
-    /// The platform's store, read when the first connection is opened.
+    /// The platform's store, read once, when the first connection of the process is opened.
     Platform,
     /// This PEM file and nothing else.
     File(PathBuf),
@@ -23,7 +23,7 @@ pub(super) enum Trust {
 impl Trust {
     pub(super) fn begin(&self, host: &str) -> Result<ClientConnection, ClientError> {
         let config = match self {
-            Self::Platform => with_roots(platform()?)?,
+            Self::Platform => platform()?,
             Self::File(path) => {
                 let unreadable = |error: &dyn std::fmt::Display| {
                     tls(format!("cannot read {}: {error}", path.display()))
@@ -60,12 +60,20 @@ fn with_roots(roots: RootCertStore) -> Result<Arc<ClientConfig>, ClientError> {
 }
 
 /// The platform's roots. Single certificates that cannot be read are passed over, as platforms have them.
-fn platform() -> Result<RootCertStore, ClientError> {
+fn platform() -> Result<Arc<ClientConfig>, ClientError> {
+    // Hundreds of files on some systems; and only one configuration can resume its own sessions.
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(config) = CONFIG.get() {
+        return Ok(Arc::clone(config));
+    }
     let loaded = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(loaded.certs);
     match (roots.is_empty(), loaded.errors.into_iter().next()) {
-        (false, _) => Ok(roots),
+        (false, _) => {
+            let config = with_roots(roots)?;
+            Ok(Arc::clone(CONFIG.get_or_init(|| config)))
+        }
         (true, Some(error)) => Err(tls(format!("no trusted certificates: {error}"))),
         (true, None) => Err(tls("the platform has no trusted certificates, give a CA file".into())),
     }

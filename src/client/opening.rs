@@ -1,0 +1,116 @@
+//! The opening handshake over a stream that is connected: the request out, the answer in. What both
+//! must look like is known to [`handshake`](crate::proto::handshake); here they are written and read.
+
+use std::io::{Error, ErrorKind, Read, Write};
+use std::time::Instant;
+
+use super::connect::Connect;
+use super::dial::time_left;
+use super::proxy::basic;
+use super::stream::Ending;
+use super::url::Target;
+use super::{Client, ClientError, body};
+use crate::proto::Connection;
+use crate::proto::handshake::{ClientRequest, Response, ResponseError, ResponseReader};
+
+pub(super) fn open<S: Read + Write>(
+    options: &Connect,
+    target: &Target,
+    mut stream: S,
+    ending: Ending<S>,
+    deadline: Option<Instant>,
+) -> Result<Client<S>, ClientError> {
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce).map_err(|error| ClientError::Io(error.into()))?;
+    let subprotocols: Vec<&str> = options.subprotocols.iter().map(String::as_str).collect();
+    let extensions = offer(options);
+    let authorization = target.userinfo.as_deref().map(basic);
+    let mut headers: Vec<(&str, &str)> =
+        options.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    if let Some(value) = &authorization
+        && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+    {
+        headers.push(("Authorization", value));
+    }
+    let request = ClientRequest {
+        origin: options.origin.as_deref(),
+        subprotocols: &subprotocols,
+        extensions: extensions.as_deref(),
+        headers: &headers,
+        ..ClientRequest::new(&target.authority, &target.resource, nonce)
+    };
+    let mut out = Vec::new();
+    request.write(&mut out)?;
+    stream.write_all(&out)?;
+    stream.flush()?;
+
+    let mut reader = ResponseReader::new(&request, options.head_limits);
+    let mut head = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        // The stream knows the deadline too if it is ours; another may know none.
+        time_left(deadline)?;
+        let n = match stream.read(&mut piece) {
+            Ok(0) => {
+                let what = "the server closed the connection before it answered";
+                return Err(Error::new(ErrorKind::UnexpectedEof, what).into());
+            }
+            Ok(n) => n,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        head.extend_from_slice(&piece[..n]);
+        match reader.read(&head) {
+            Ok(None) => {}
+            Ok(Some(response)) => {
+                let connection = connection(options, &response)?;
+                let after = head.get(response.head_len()..).unwrap_or_default();
+                let mut client = Client::new(stream, connection, ending, after);
+                client.close_timeout = options.close_timeout;
+                client.subprotocol = response.subprotocol().map(str::to_owned);
+                client.headers = response
+                    .headers()
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect();
+                return Ok(client);
+            }
+            Err(ResponseError::Refused(refused)) => {
+                let begun = head.split_off(refused.head_len.min(head.len()));
+                let refusal = body::collect(refused, &begun, &mut stream, deadline);
+                return Err(ClientError::Refused(Box::new(refusal)));
+            }
+            Err(error) => return Err(ClientError::Handshake(error)),
+        }
+    }
+}
+
+#[cfg(not(feature = "deflate"))]
+fn offer(_: &Connect) -> Option<String> {
+    None
+}
+
+#[cfg(feature = "deflate")]
+fn offer(options: &Connect) -> Option<String> {
+    options.config.deflate.as_ref().map(crate::proto::deflate::Deflate::offer)
+}
+
+#[cfg_attr(not(feature = "deflate"), allow(unused))]
+fn connection(options: &Connect, response: &Response<'_>) -> Result<Connection, ClientError> {
+    let mut connection = Connection::client(options.config.clone(), |bytes: &mut [u8]| {
+        // §10.3: without strong randomness nothing may be sent at all, so there is nothing to fall
+        // back to. The nonce was drawn from the same source a moment ago.
+        getrandom::fill(bytes)
+            .expect("the system's randomness does not run dry once it has worked");
+    });
+    #[cfg(feature = "deflate")]
+    if let (Some(policy), [answer, more @ ..]) = (&options.config.deflate, response.extensions()) {
+        // RFC 7692 §7.1: one offer was made, one answer is due.
+        if let [twice, ..] = more {
+            let name = twice.name.to_owned();
+            return Err(ClientError::Handshake(ResponseError::UnofferedExtension(name)));
+        }
+        let params = answer.params.iter().map(|param| (param.name, param.value.as_deref()));
+        connection.enable_deflate(&policy.agree(params)?, policy);
+    }
+    Ok(connection)
+}
