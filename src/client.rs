@@ -241,7 +241,16 @@ impl<S: Read + Write> Client<S> {
     /// [`ClientError::TimedOut`]: what was not taken is kept. [`ClientError::Io`]: it is dropped,
     /// since nothing can be written any more.
     pub fn flush(&mut self) -> Result<(), ClientError> {
-        let flushed = self.write_out();
+        let mut flushed = self.write_out();
+        if flushed.is_ok() {
+            self.out.clear();
+            self.written = 0;
+            // A pong that was held back while the transport was backed up can go now.
+            self.connection.split_mut().1.hold_pongs(false, &mut self.out);
+            if !self.out.is_empty() {
+                flushed = self.write_out();
+            }
+        }
         if !matches!(flushed, Err(ClientError::TimedOut)) {
             self.out.clear();
             self.written = 0;
@@ -349,7 +358,7 @@ impl<S: Read + Write> Client<S> {
         let unread = self.scratch.get_mut(self.unread.clone()).unwrap_or_default();
         let mut input = Input::new(unread);
         let (rx, tx) = self.connection.split_mut();
-        // A server that pings and does not read cannot make the answers grow.
+        // A server that pings and does not read cannot make the answers grow: see `flush`.
         tx.hold_pongs(backed_up, &mut self.out);
         let received =
             rx.next(&mut input, tx, &mut self.out).map(|event| event.map(Received::from));

@@ -18,8 +18,7 @@ pub(super) fn authority(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// Tries the addresses of a host in the order in which the system gives them. Each has its share of
-/// the time that is left, so that one that swallows packets does not hide the next one.
+/// Connects to the first address of a host that answers.
 pub(super) fn dial(
     host: &str,
     port: u16,
@@ -27,20 +26,28 @@ pub(super) fn dial(
 ) -> Result<TcpStream, ClientError> {
     let failed = |source| ClientError::Connect { address: authority(host, port), source };
     let addresses = resolve(host, port, deadline)?.map_err(failed)?;
+    first_of(&addresses, deadline)?.map_err(|error| match ClientError::from(error) {
+        ClientError::Io(error) => failed(error),
+        timed_out => timed_out,
+    })
+}
+
+/// Tries addresses in the order in which the system gives them; the inner error is the last one's.
+/// Each has its share of the time that is left, so that one that swallows packets does not hide the next.
+fn first_of(
+    addresses: &[SocketAddr],
+    deadline: Option<Instant>,
+) -> Result<io::Result<TcpStream>, ClientError> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    let mut untried = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    for address in &addresses {
+    for (tried, address) in addresses.iter().enumerate() {
+        let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
         let share = time_left(deadline)? / untried;
-        untried -= 1;
         match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
-            Ok(tcp) => return Ok(tcp),
+            Ok(tcp) => return Ok(Ok(tcp)),
             Err(error) => last = error,
         }
     }
-    match ClientError::from(last) {
-        ClientError::Io(error) => Err(failed(error)),
-        timed_out => Err(timed_out),
-    }
+    Ok(Err(last))
 }
 
 /// The addresses of a host. The system's resolver takes no deadline, so a name is looked up on a
@@ -62,4 +69,32 @@ fn resolve(
     };
     std::thread::Builder::new().name("resolver".into()).spawn(look_up).map_err(ClientError::Io)?;
     receiver.recv_timeout(time_left(deadline)?).map_err(|_| ClientError::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn an_address_where_nobody_listens_does_not_hide_the_next() {
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let somebody = listener.local_addr().unwrap();
+        let tcp = first_of(&[nobody, somebody], None).unwrap().unwrap();
+        assert_eq!(tcp.peer_addr().unwrap(), somebody);
+        let error = first_of(&[nobody], None).unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let error = first_of(&[], None).unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "the host has no address");
+    }
+
+    #[test]
+    fn nobody_is_dialled_when_the_time_is_over() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let outcome = first_of(&[address], Some(Instant::now()));
+        assert!(matches!(outcome, Err(ClientError::TimedOut)));
+    }
 }

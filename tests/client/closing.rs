@@ -112,14 +112,7 @@ fn a_flood_over_a_stream_of_another_kind_ends_in_time_too() {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let server = std::thread::spawn(move || {
         let mut theirs = theirs;
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            std::io::Read::read_exact(&mut theirs, &mut byte).unwrap();
-            request.extend(byte);
-        }
-        let request = String::from_utf8(request).unwrap();
-        theirs.write_all(switching(&request, "").as_bytes()).unwrap();
+        upgrade_over(&mut theirs);
         while theirs.write_all(&text("x").unmasked().bytes().repeat(100)).is_ok() {}
     });
     let options = connect().close_timeout(MS(80));

@@ -145,6 +145,18 @@ pub fn switching(request: &str, extra: &str) -> String {
     )
 }
 
+/// Accepts an upgrade over a stream that is no socket of a [`Peer`].
+pub fn upgrade_over(stream: &mut (impl Read + Write)) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        request.extend(byte);
+    }
+    let request = String::from_utf8(request).unwrap();
+    stream.write_all(switching(&request, "").as_bytes()).unwrap();
+}
+
 /// The value of the one header of that name; panics if there are more.
 pub fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     let mut values = head.lines().filter_map(|line| {

@@ -169,7 +169,7 @@ fn a_read_time_out_loses_nothing_of_a_tls_record_that_it_cuts() {
     let config = authority.server("127.0.0.1");
     let server = scripted(move |peer| {
         let mut stream = secure(peer, config);
-        upgrade(&mut stream);
+        upgrade_over(&mut stream);
         // The record goes out in two halves, with a silence between.
         stream.conn.writer().write_all(&text("whole").unmasked().bytes()).unwrap();
         let mut record = Vec::new();
@@ -205,7 +205,7 @@ fn tls_that_ends_without_goodbye_is_judged_by_the_close_frame() {
         let config = authority.server("127.0.0.1");
         let server = scripted(move |peer| {
             let mut stream = secure(peer, config);
-            upgrade(&mut stream);
+            upgrade_over(&mut stream);
             stream.write_all(&last.bytes()).unwrap();
             // The answer, so that the end is no reset; then TCP ends and TLS has said nothing.
             let _ = stream.read(&mut [0; 100]).unwrap();
@@ -223,7 +223,7 @@ fn the_client_says_goodbye_in_tls_too() {
     let config = authority.server("127.0.0.1");
     let server = scripted(move |peer| {
         let mut stream = secure(peer, config);
-        upgrade(&mut stream);
+        upgrade_over(&mut stream);
         stream.write_all(&text("bad").rsv(4).unmasked().bytes()).unwrap();
         let mut rest = Vec::new();
         // Without the goodbye of TLS this is an error: the end may have been cut off.
@@ -245,15 +245,4 @@ fn a_secure_websocket_goes_through_a_proxy() {
     assert_eq!(client.receive().unwrap(), Some(Received::Text("through".into())));
     client.close(None).unwrap();
     server.join().unwrap();
-}
-
-fn upgrade(stream: &mut Secure) {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        request.extend(byte);
-    }
-    let request = String::from_utf8(request).unwrap();
-    stream.write_all(switching(&request, "").as_bytes()).unwrap();
 }
