@@ -104,7 +104,9 @@ fn ours(data: &[u8]) -> Outcome<Violation> {
         fragments_max: u32::MAX,
         pings_per_read: u32::MAX,
     };
-    let mut connection = Connection::server(Config { limits, ..Config::default() });
+    #[allow(clippy::needless_update, reason = "with deflate there is one more field")]
+    let config = Config { limits, ..Config::default() };
+    let mut connection = Connection::server(config);
     let mut outcome = Outcome { seen: Vec::new(), out: Vec::new(), end: End::Open };
     let mut bytes = data.to_vec();
     let mut input = Input::new(&mut bytes);
