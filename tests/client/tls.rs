@@ -26,7 +26,8 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.pem"));
+        let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("{name}-{}.pem", std::process::id()));
         std::fs::write(&file, issuer.pem()).unwrap();
         Self { issuer, file }
     }
@@ -46,6 +47,12 @@ impl Authority {
             .with_single_cert(vec![certificate], key)
             .unwrap();
         Arc::new(config)
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
     }
 }
 
@@ -142,7 +149,7 @@ fn a_server_that_does_not_speak_tls_is_refused() {
         peer.send("HTTP/1.1 400 Bad Request\r\n\r\n");
         hello[0]
     });
-    let error = connect().ca_file(Authority::new("plain").file).open(&wss(&server, "127.0.0.1"));
+    let error = trusting(&Authority::new("plain")).open(&wss(&server, "127.0.0.1"));
     assert!(matches!(error, Err(ClientError::Tls(_))), "{error:?}");
     assert_eq!(server.join(), 0x16, "a TLS hello was sent, not a request");
 }
