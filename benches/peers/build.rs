@@ -11,10 +11,9 @@ fn main() {
     let metadata = String::from_utf8_lossy(&metadata.stdout).into_owned();
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
 
-    for (package, file) in [
-        ("tokio-websockets", "src/mask.rs"),
-        ("tungstenite", "src/protocol/frame/mask.rs"),
-    ] {
+    for (package, file) in
+        [("tokio-websockets", "src/mask.rs"), ("tungstenite", "src/protocol/frame/mask.rs")]
+    {
         let manifest = metadata
             .split("\"manifest_path\":\"")
             .filter_map(|rest| rest.split('"').next())

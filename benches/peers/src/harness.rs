@@ -28,10 +28,7 @@ pub fn table<'a>(
     rounds: usize,
     rows: impl Iterator<Item = Row<'a>>,
 ) {
-    println!(
-        "| | {} | fastest peer | ours / fastest |",
-        names.join(" | ")
-    );
+    println!("| | {} | fastest peer | ours / fastest |", names.join(" | "));
     println!("|---|{}---|---:|", "---:|".repeat(names.len()));
     let mut worst = (0.0, String::new());
     for row in rows {
@@ -42,11 +39,7 @@ pub fn table<'a>(
             .min_by(|&a, &b| medians[a].total_cmp(&medians[b]));
         let mut line = format!("| {label} |");
         for ns in &medians {
-            line += &if ns.is_finite() {
-                format!(" {} |", pretty(*ns))
-            } else {
-                " |".into()
-            };
+            line += &if ns.is_finite() { format!(" {} |", pretty(*ns)) } else { " |".into() };
         }
         match fastest {
             Some(i) if medians[0].is_finite() => {

@@ -25,30 +25,19 @@ pub fn run() {
                 }
             })
         }),
-        ("memcpy", |m, n| {
-            pass(m, n, |_, bytes, other| bytes.copy_from_slice(other))
-        }),
-        ("tungstenite", |m, n| {
-            pass(m, n, |key, bytes, _| tungstenite::apply_mask(bytes, key))
-        }),
-        ("fastwebsockets", |m, n| {
-            pass(m, n, |key, bytes, _| fastwebsockets::unmask(bytes, key))
-        }),
+        ("memcpy", |m, n| pass(m, n, |_, bytes, other| bytes.copy_from_slice(other))),
+        ("tungstenite", |m, n| pass(m, n, |key, bytes, _| tungstenite::apply_mask(bytes, key))),
+        ("fastwebsockets", |m, n| pass(m, n, |key, bytes, _| fastwebsockets::unmask(bytes, key))),
         ("tokio-websockets", |m, n| {
             pass(m, n, |mut key, bytes, _| {
                 tokio_websockets::frame(&mut key, bytes);
             })
         }),
-        ("sockudo-ws", |m, n| {
-            pass(m, n, |key, bytes, _| {
-                sockudo_ws::mask::apply_mask(bytes, key)
-            })
-        }),
+        ("sockudo-ws", |m, n| pass(m, n, |key, bytes, _| sockudo_ws::mask::apply_mask(bytes, key))),
     ];
     #[cfg(feature = "yawc")]
-    candidates.push(("yawc", |m, n| {
-        pass(m, n, |key, bytes, _| yawc::mask::apply_mask(bytes, key))
-    }));
+    candidates
+        .push(("yawc", |m, n| pass(m, n, |key, bytes, _| yawc::mask::apply_mask(bytes, key))));
 
     let names: Vec<&str> = candidates.iter().map(|c| c.0).collect();
     let sizes = [
@@ -72,20 +61,14 @@ pub fn run() {
     let mut inputs = vec![];
     for size in sizes {
         for offset in [0, 6] {
-            let label = if offset == 0 {
-                format!("{size} B")
-            } else {
-                format!("{size} B +{offset}")
-            };
+            let label =
+                if offset == 0 { format!("{size} B") } else { format!("{size} B +{offset}") };
             inputs.push((label, RefCell::new(Memory::new(|_| size, offset))));
         }
     }
     // Lengths that no branch predictor knows.
     for (label, most) in [("1-125 B mixed +6", 125), ("1-1000 B mixed +6", 1000)] {
-        inputs.push((
-            label.into(),
-            RefCell::new(Memory::new(|noise| 1 + noise % most, 6)),
-        ));
+        inputs.push((label.into(), RefCell::new(Memory::new(|noise| 1 + noise % most, 6))));
     }
 
     let rows = inputs.iter().map(|(label, memory)| Row {
@@ -102,10 +85,7 @@ pub fn run() {
 }
 
 fn rounds() -> usize {
-    std::env::args()
-        .nth(2)
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(201)
+    std::env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or(201)
 }
 
 /// Half of a first-level cache of 32 KiB: the source of the copy has the other half.
@@ -138,11 +118,7 @@ impl Memory {
             if next > NEAR && !slots.is_empty() {
                 break;
             }
-            slots.push(Slot {
-                start,
-                end,
-                key: noise.to_le_bytes(),
-            });
+            slots.push(Slot { start, end, key: noise.to_le_bytes() });
         }
         let len = slots.last().map_or(0, |slot| slot.end);
         // The mapping's start is a multiple of 64 at least; put every slot at its place relative to that.
@@ -153,11 +129,7 @@ impl Memory {
             slot.end += shift;
         }
         bytes.fill(7);
-        Self {
-            other: vec![3; bytes.len()],
-            bytes,
-            slots,
-        }
+        Self { other: vec![3; bytes.len()], bytes, slots }
     }
 }
 
@@ -165,10 +137,8 @@ impl Memory {
 fn pass(memory: &mut Memory, times: usize, mask: impl Fn([u8; 4], &mut [u8], &[u8])) {
     for _ in 0..times {
         for slot in &memory.slots {
-            let (bytes, other) = (
-                &mut memory.bytes[slot.start..slot.end],
-                &memory.other[slot.start..slot.end],
-            );
+            let (bytes, other) =
+                (&mut memory.bytes[slot.start..slot.end], &memory.other[slot.start..slot.end]);
             mask(slot.key, bytes, other);
         }
         std::hint::black_box(&mut *memory);

@@ -41,17 +41,11 @@ pub fn run() {
         Case::new("16 KiB text", 0x1, 16 << 10),
         Case::new("1 MiB binary", 0x2, 1 << 20),
     ];
-    let rounds = std::env::args()
-        .nth(2)
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(101);
+    let rounds = std::env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or(101);
     let rows = cases.iter().map(|case| Row {
         label: case.label.into(),
         things: case.messages,
-        work: candidates
-            .iter()
-            .map(|(_, prepare)| prepare(case))
-            .collect(),
+        work: candidates.iter().map(|(_, prepare)| prepare(case)).collect(),
     });
     table(&names, 1, rounds, rows);
 }
@@ -85,19 +79,11 @@ impl Case {
             wire.extend(key);
             wire.extend((0..len).map(|j| (b'a' + (j % 26) as u8) ^ key[j % 4]));
         }
-        Self {
-            label,
-            wire: wire.into(),
-            messages,
-            len,
-        }
+        Self { label, wire: wire.into(), messages, len }
     }
 
     fn stream(&self) -> Wire {
-        Wire {
-            wire: self.wire.clone(),
-            at: 0,
-        }
+        Wire { wire: self.wire.clone(), at: 0 }
     }
 
     /// Work out of a function that takes the next message and says how long it is.
@@ -267,9 +253,7 @@ fn sockudo(case: &Case) -> Option<Work<'static>> {
         while taken == ready.len() {
             taken = 0;
             buffer.extend_from_slice(stream.take(64 << 10));
-            protocol
-                .process_into(&mut buffer, &mut ready)
-                .expect("messages");
+            protocol.process_into(&mut buffer, &mut ready).expect("messages");
         }
         taken += 1;
         std::hint::black_box(&ready[taken - 1]).as_bytes().len()
@@ -279,9 +263,7 @@ fn sockudo(case: &Case) -> Option<Work<'static>> {
 #[cfg(feature = "yawc")]
 fn yawc(case: &Case) -> Option<Work<'static>> {
     use yawc::{Options, Role, WebSocket};
-    let options = Options::default()
-        .with_utf8()
-        .with_limits(64 << 20, 128 << 20);
+    let options = Options::default().with_utf8().with_limits(64 << 20, 128 << 20);
     let mut socket =
         WebSocket::from_stream(case.stream(), Role::Server, options).expect("a socket");
     case.each(move || next(&mut socket).payload().len())
