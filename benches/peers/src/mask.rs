@@ -12,6 +12,7 @@ use std::cell::RefCell;
 type Mask = fn(&mut Memory, usize);
 
 pub fn run() {
+    #[cfg_attr(not(feature = "yawc"), allow(unused_mut, reason = "yawc may join"))]
     let mut candidates: Vec<(&str, Mask)> = vec![
         ("sockeye", |m, n| {
             pass(m, n, |key, bytes, _| {
