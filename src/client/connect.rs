@@ -1,6 +1,7 @@
 //! The options for a connection, and the way to one: address, proxy, TLS, opening handshake, within
 //! one deadline.
 
+use std::fmt;
 use std::io::{Read, Write};
 #[cfg(feature = "tls")]
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use super::dial::{authority, dial};
 use super::proxy::Proxy;
 use super::stream::Ending;
 use super::timed::Timed;
-use super::url::Target;
+use super::url::{Target, without_userinfo};
 use super::{Client, ClientError, Stream, opening};
 use crate::proto::Config;
 use crate::proto::handshake::HeadLimits;
@@ -29,7 +30,7 @@ use crate::proto::handshake::HeadLimits;
 ///     .open("ws://127.0.0.1:8080/chat?room=lobby")?;
 /// # Ok::<(), sockeye::client::ClientError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Connect {
     pub(super) config: Config,
     pub(super) head_limits: HeadLimits,
@@ -41,6 +42,22 @@ pub struct Connect {
     proxy: Option<String>,
     #[cfg(feature = "tls")]
     tls: super::tls::Trust,
+}
+
+impl fmt::Debug for Connect {
+    /// Without what could be a secret: the values of headers, and who logs in at the proxy.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("Connect")
+            .field("config", &self.config)
+            .field("origin", &self.origin)
+            .field("subprotocols", &self.subprotocols)
+            .field("headers", &headers)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("close_timeout", &self.close_timeout)
+            .field("proxy", &self.proxy.as_deref().map(without_userinfo))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Connect {

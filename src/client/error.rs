@@ -16,7 +16,7 @@ pub enum ClientError {
     /// The URL is not one that a WebSocket client can open. Carries what is wrong with it.
     #[error("cannot open {url:?}: {problem}")]
     Url {
-        /// As it was given.
+        /// As it was given, without user and password.
         url: String,
         /// A clause that says what is wrong.
         problem: String,

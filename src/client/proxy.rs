@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 use super::ClientError;
-use super::url::userinfo;
+use super::url::{not_opened, userinfo};
 
 /// A proxy, by its URL `http://[user:password@]host[:port]`.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ const ANSWER_HEADERS_MAX: usize = 64;
 
 impl Proxy {
     pub(super) fn parse(text: &str) -> Result<Self, ClientError> {
-        let bad = |problem: &str| ClientError::Url { url: text.into(), problem: problem.into() };
+        let bad = |problem: &str| not_opened(text, problem);
         let url = Url::parse(text).map_err(|error| bad(&error.to_string()))?;
         if url.scheme() != "http" {
             return Err(bad("the scheme of a proxy must be http"));

@@ -21,7 +21,7 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn parse(text: &str) -> Result<Self, ClientError> {
-        let bad = |problem: &str| ClientError::Url { url: text.into(), problem: problem.into() };
+        let bad = |problem: &str| not_opened(text, problem);
         let url = Url::parse(text).map_err(|error| bad(&error.to_string()))?;
         let tls = match url.scheme() {
             "ws" | "http" => false,
@@ -48,6 +48,23 @@ impl Target {
                 Host::Ipv6(address) => address.to_string(),
             },
         })
+    }
+}
+
+/// The error for a URL that cannot be opened.
+pub(super) fn not_opened(url: &str, problem: &str) -> ClientError {
+    ClientError::Url { url: without_userinfo(url), problem: problem.into() }
+}
+
+/// A URL for a log, where no password belongs. Works on any text, as what is logged may be no URL.
+pub(super) fn without_userinfo(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at(start);
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, resource) = rest.split_at(end);
+    match authority.rfind('@') {
+        Some(at) => format!("{scheme}***{}{resource}", &authority[at..]),
+        None => url.to_owned(),
     }
 }
 
@@ -96,6 +113,20 @@ mod tests {
         let target = Target::parse("ws://me:p%40ss@example.com/").unwrap();
         assert_eq!(target.userinfo.as_deref(), Some("me:p@ss"));
         assert_eq!(target.authority, "example.com");
+    }
+
+    #[test]
+    fn no_password_gets_into_a_log() {
+        for (url, logged) in [
+            ("ws://me:secret@host/a@b", "ws://***@host/a@b"),
+            ("ftp://me:s@cret@host", "ftp://***@host"),
+            ("ws://host/?to=me@there", "ws://host/?to=me@there"),
+            ("me:secret@host", "***@host"),
+        ] {
+            assert_eq!(without_userinfo(url), logged);
+        }
+        let error = Target::parse("ftp://me:secret@host/").unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
     }
 
     #[test]
