@@ -7,7 +7,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sockeye::proto::deflate::{Deflate, EXTENSION};
+use sockeye::proto::deflate::Deflate;
 use sockeye::proto::handshake::{Answer, HeadLimits, Refusal, RequestReader};
 use sockeye::proto::{Config, Connection, Event, Input, SendError, Transport};
 
@@ -134,12 +134,7 @@ fn accept(
     let upgrade = request.upgrade()?;
     let mut connection = Connection::server(Config::default());
     let policy = Deflate::default();
-    let offers = upgrade
-        .extensions()
-        .iter()
-        .filter(|extension| extension.name == EXTENSION)
-        .map(|extension| extension.params.iter().map(|it| (it.name, it.value.as_deref())));
-    let agreed = policy.respond(offers);
+    let agreed = upgrade.deflate(&policy);
     if let Some((params, _)) = &agreed {
         connection.enable_deflate(params, &policy);
     }

@@ -373,3 +373,59 @@ fn a_head_alone_cannot_bypass_the_compressor_in_the_middle_of_its_message() {
     reader.read(&run.out);
     assert_eq!(reader.seen, [Seen::Binary(b"compressed to the end".to_vec())]);
 }
+
+#[test]
+fn both_sides_of_a_handshake_agree_and_talk_compressed() {
+    use sockeye::proto::handshake::{
+        Answer, ClientRequest, HeadLimits, RequestReader, ResponseReader,
+    };
+    let offered = Deflate { compress_from: 0, client_max_window_bits: WindowBits::MIN, ..policy() };
+    let offer = offered.offer();
+    let request = ClientRequest {
+        extensions: Some(&offer),
+        ..ClientRequest::new("example.com", "/", *b"the sample nonce")
+    };
+    let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+    request.write(&mut to_server).unwrap();
+
+    let mut reader = RequestReader::new(HeadLimits::default());
+    let upgrade = reader.read(&to_server).unwrap().unwrap().upgrade().unwrap();
+    let (params, header) = upgrade.deflate(&policy()).expect("the offer is acceptable");
+    let answer = Answer { extensions: Some(&header), ..Answer::default() };
+    upgrade.accept(&answer, &mut to_client).unwrap();
+    let mut server = Run::server(Config::default());
+    server.connection.enable_deflate(&params, &policy());
+
+    let mut reader = ResponseReader::new(&request, HeadLimits::default());
+    let response = reader.read(&to_client).unwrap().unwrap();
+    let agreed = response.deflate(&offered).unwrap().expect("the server accepted");
+    assert_eq!(agreed, params);
+    assert_eq!(agreed.client_max_window_bits, WindowBits::MIN);
+    let mut client = Run::client(Config::default());
+    client.connection.enable_deflate(&agreed, &offered);
+    let said = "said twice, said twice, said twice";
+    client.connection.split_mut().1.text(said, &mut client.out).unwrap();
+    assert!(client.out.len() < said.len());
+    server.read(&client.out);
+    assert_eq!(server.seen, [seen_text(said)]);
+}
+
+#[test]
+fn an_answer_with_two_agreements_is_refused() {
+    use sockeye::proto::deflate::{EXTENSION, NegotiationError};
+    use sockeye::proto::handshake::{ClientRequest, HeadLimits, ResponseReader};
+    let offer = Deflate::default().offer();
+    let request = ClientRequest {
+        extensions: Some(&offer),
+        ..ClientRequest::new("example.com", "/", *b"the sample nonce")
+    };
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Extensions: {offer}, {offer}\r\n\r\n",
+        sockeye::proto::handshake::accept_key(request.key().as_str()).as_str()
+    );
+    let mut reader = ResponseReader::new(&request, HeadLimits::default());
+    let response = reader.read(answer.as_bytes()).unwrap().unwrap();
+    let refused = response.deflate(&Deflate::default());
+    assert_eq!(refused, Err(NegotiationError::Repeated(EXTENSION)));
+}

@@ -103,14 +103,10 @@ fn connection(options: &Connect, response: &Response<'_>) -> Result<Connection, 
             .expect("the system's randomness does not run dry once it has worked");
     });
     #[cfg(feature = "deflate")]
-    if let (Some(policy), [answer, more @ ..]) = (&options.config.deflate, response.extensions()) {
-        // RFC 7692 §7.1: one offer was made, one answer is due.
-        if let [twice, ..] = more {
-            let name = twice.name.to_owned();
-            return Err(ClientError::Handshake(ResponseError::UnofferedExtension(name)));
-        }
-        let params = answer.params.iter().map(|param| (param.name, param.value.as_deref()));
-        connection.enable_deflate(&policy.agree(params)?, policy);
+    if let Some(policy) = &options.config.deflate
+        && let Some(agreed) = response.deflate(policy)?
+    {
+        connection.enable_deflate(&agreed, policy);
     }
     Ok(connection)
 }

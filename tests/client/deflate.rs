@@ -82,7 +82,7 @@ fn an_answer_that_accepts_one_offer_twice_is_refused() {
         peer.upgrade(&format!("Sec-WebSocket-Extensions: {one}, {one}\r\n"))
     });
     let error = fails(&server, &connect().per_message_deflate(Deflate::default()));
-    assert!(matches!(error, ClientError::Handshake(_)), "{error:?}");
+    assert!(matches!(error, ClientError::Deflate(_)), "{error:?}");
 }
 
 #[test]

@@ -292,7 +292,7 @@ impl Deflate {
 pub enum NegotiationError {
     /// A parameter that RFC 7692 does not know.
     Unknown(String),
-    /// A parameter that came twice.
+    /// A parameter that came twice, or an answer that did.
     Repeated(&'static str),
     /// A value where none belongs, none where one belongs, or one that is not 8 to 15 in plain digits.
     Malformed {

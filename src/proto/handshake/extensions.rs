@@ -15,6 +15,14 @@ pub struct Extension<'a> {
     pub params: Vec<Param<'a>>,
 }
 
+impl Extension<'_> {
+    /// Names and values of its parameters, in order.
+    #[cfg(feature = "deflate")]
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.params.iter().map(|param| (param.name, param.value.as_deref()))
+    }
+}
+
 /// One parameter of an [`Extension`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Param<'a> {

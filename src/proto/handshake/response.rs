@@ -11,6 +11,8 @@ use super::head::{Fields, Found, HeadLimits, HeadScan, Opening, judge};
 use super::key::accept_key;
 use super::request::{ACCEPT, CONNECTION, EXTENSIONS, PROTOCOL, UPGRADE};
 use super::tokens::has_element;
+#[cfg(feature = "deflate")]
+use crate::proto::deflate::{Deflate, EXTENSION, NegotiationError, Params};
 
 /// Reads the answer to a [`ClientRequest`] from bytes that arrive in pieces of any size. Holds no bytes
 /// itself and looks at each byte once while the head is incomplete.
@@ -80,6 +82,26 @@ impl<'b> Response<'b> {
     /// fit the offer is the extension's affair.
     pub fn extensions(&self) -> &[Extension<'b>] {
         &self.extensions
+    }
+
+    /// What the server agreed to of the permessage-deflate that this policy
+    /// [offered](Deflate::offer), for
+    /// [`Connection::enable_deflate`](crate::proto::Connection::enable_deflate). `None`: it declined.
+    ///
+    /// # Errors
+    ///
+    /// An answer that RFC 7692 §7.1 does not allow; the client fails the connection.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self, policy: &Deflate) -> Result<Option<Params>, NegotiationError> {
+        let mut answers = self.extensions.iter().filter(|answer| answer.name == EXTENSION);
+        let Some(answer) = answers.next() else {
+            return Ok(None);
+        };
+        // RFC 7692 §7.1: one offer is accepted, not two.
+        if answers.next().is_some() {
+            return Err(NegotiationError::Repeated(EXTENSION));
+        }
+        policy.agree(answer.pairs()).map(Some)
     }
 
     /// Names and values of all header fields, in order.

@@ -13,6 +13,8 @@ use super::request::{
     VERSION_NAME,
 };
 use super::tokens::{has_element, token};
+#[cfg(feature = "deflate")]
+use crate::proto::deflate::{Deflate, EXTENSION, Params};
 
 /// A request that may become a WebSocket.
 #[derive(Clone, Debug)]
@@ -137,6 +139,15 @@ impl<'r> Upgrade<'r> {
     /// The extensions that the client offers, most wanted first.
     pub fn extensions(&self) -> &[Extension<'r>] {
         &self.extensions
+    }
+
+    /// What this policy accepts of the client's offers of permessage-deflate (RFC 7692 §7): the
+    /// parameters for [`Connection::enable_deflate`](crate::proto::Connection::enable_deflate), and the
+    /// value for [`Answer::extensions`] (allocates it). `None`: the connection goes on without.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self, policy: &Deflate) -> Option<(Params, String)> {
+        let offers = self.extensions.iter().filter(|offer| offer.name == EXTENSION);
+        policy.respond(offers.map(Extension::pairs))
     }
 
     /// Appends the 101 that opens the WebSocket (RFC 6455 §4.2.2); frames follow it.

@@ -92,5 +92,5 @@ impl Inbound {
 
 /// Bytes that may be inflated now.
 fn room(max: u64, produced: u64, part_max: usize) -> usize {
-    usize::try_from(max - produced).unwrap_or(usize::MAX).min(part_max)
+    usize::try_from(max.saturating_sub(produced)).unwrap_or(usize::MAX).min(part_max)
 }
