@@ -3,7 +3,7 @@
 //! The bytes: limits (3), echo (1), with deflate its parameters (4), cuts, then the conversation.
 
 use sockeye::proto::deflate::{Deflate, Params, WindowBits};
-use sockeye::proto::{Config, Connection, Limits, Role, Violation};
+use sockeye::proto::{Config, Connection, Header, Limits, OpCode, Role, Violation};
 
 use super::bytes::Bytes;
 use super::run::{Run, Seen};
@@ -63,6 +63,9 @@ fn inbound(data: &[u8], role: Role, deflate: bool) {
     let between = |run: &mut Run| run.connection.split_mut().0.is_between_messages();
     assert_eq!(between(&mut whole), between(&mut cut), "the cut changed what is unfinished");
     let (whole, cut, in_parts) = (whole.end(), cut.end(), in_parts.end());
+    if !matches!(whole.0.last(), Some(Seen::Failed(_))) {
+        assert_legal(conversation, role, deflate, &limits);
+    }
     assert_same(&cut, &whole, "the cut changed what was seen");
     assert_same(&in_parts, &whole, "taking messages in parts changed what was seen");
 }
@@ -76,6 +79,32 @@ fn assert_same(seen: &(Vec<Seen>, Vec<u8>), whole: &(Vec<Seen>, Vec<u8>), what: 
     };
     assert!(seen.0.iter().map(kind).eq(whole.0.iter().map(kind)), "{what}: {seen:?}, {whole:?}");
     assert_eq!(seen.1, whole.1, "{what}: the output");
+}
+
+/// What was taken without complaint obeys the rules of RFC 6455 §5, frame by frame.
+fn assert_legal(conversation: &[u8], role: Role, deflate: bool, limits: &Limits) {
+    let mut rest = conversation;
+    // Frames of the message in progress.
+    let mut frames = 0;
+    while let Some((header, used)) = Header::parse(rest).expect("a header that was taken") {
+        let begins = matches!(header.opcode, OpCode::Text | OpCode::Binary);
+        assert_eq!(header.mask.is_some(), role == Role::Server, "{header:?}");
+        let compressed = deflate && begins && header.rsv == Header::RSV1;
+        assert!(header.rsv == 0 || compressed, "{header:?}");
+        assert!(header.len <= limits.frame_bytes_max, "{header:?}");
+        if !header.opcode.is_control() {
+            assert_eq!(begins, frames == 0, "{header:?} after {frames} frames");
+            frames += 1;
+            assert!(frames <= limits.fragments_max, "{header:?} after {frames} frames");
+            frames = if header.fin { 0 } else { frames };
+        }
+        let len = usize::try_from(header.len).unwrap_or(usize::MAX).saturating_add(used);
+        match rest.get(len..) {
+            // What follows a close nobody reads.
+            Some(after) if header.opcode != OpCode::Close => rest = after,
+            _ => break,
+        }
+    }
 }
 
 fn params(bytes: &mut Bytes<'_>) -> (Params, Deflate) {

@@ -30,6 +30,19 @@ fn main() {
         write("differential_tungstenite", name, &[&server]);
         write("header", name, &[&client]);
     }
+    for (name, head) in [
+        ("minimal-2", &[0x82, 0x7E, 0, 125][..]),
+        ("minimal-8", &[0x82, 0x7F, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]),
+        ("top-bit", &[0x82, 0x7F, 0x80, 0, 0, 0, 0, 0, 0, 0]),
+        ("longest", &[0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4]),
+        ("fragmented-control", &[0x09, 0x00]),
+        ("reserved", &[0x83, 0x00]),
+    ] {
+        write("header", name, &[head]);
+        write("differential_tungstenite", name, &[head, &[1; 140]]);
+        write("inbound_client", name, &[&INBOUND, head]);
+        write("inbound_server", name, &[&INBOUND, head]);
+    }
     for (name, payload) in compressed() {
         let frame = Frame(0xC1, payload.clone());
         let halves = payload.split_at(payload.len() / 2);
@@ -47,6 +60,11 @@ fn main() {
             write("inflate", &name, &[start, &message.concat(), &message.concat()]);
         }
     }
+    // RFC 7692 §7.2.3.2: with takeover the second message refers to the first.
+    let (first, second) = (b"\0\x07\xF2\x48\xCD\xC9\xC9\x07\0", b"\0\x05\xF2\0\x11\0\0");
+    for takeover in 0..2 {
+        write("inflate", &format!("shared-{takeover}"), &[&[0, takeover, 0, 0, 0], first, second]);
+    }
     for tried in [1, 2, 4, 5, 20, 29] {
         let text = b"\x00\x20the same words, the same words. \x00\x05Hello";
         write("inflate", &format!("words-{tried}"), &[&[tried, 1, 0, 0, 1, 200], text]);
@@ -54,6 +72,18 @@ fn main() {
 
     for (name, head) in REQUESTS {
         write("request", name, &[b"\0\0\x06Server\x04fuzz\x02no\x01\x93\x01\x07", head]);
+    }
+    let rfc = REQUESTS[0].1;
+    write("request", "injection", &[b"\0\0\x01a\x07b\r\nc: d\x02no\x01\x93\x01\x07", rfc]);
+    write("request", "injection-of-name", &[b"\0\0\x07a: b\r\nc\x01d\x02no\x01\x93\x01\x07", rfc]);
+    for (bit, text) in
+        ["a\r\nb: c", "/ HTTP/1.1\r\nb: c", "a, b", "a: b\r\nc", "a\r\nb: c", "a\nb: c", "a\rb"]
+            .iter()
+            .enumerate()
+    {
+        let len = u8::try_from(text.len()).expect("short");
+        let start = [0, 0, 1 << bit, len];
+        write("response", &format!("injection-{bit}"), &[&start, text.as_bytes(), &[0]]);
     }
     for (name, head) in RESPONSES {
         write("response", name, &[b"\0\0\0\x01\x07", head]);
@@ -84,27 +114,18 @@ fn main() {
 
     for flags in [0, 3, 4, 8 + 16, 3 + 8 + 16] {
         let start = [flags, 0, 6, 1, 0, 6, 0];
+        #[rustfmt::skip]
         let talk = [
-            &[0x80, 5][..],
-            b"Hello", // the client's text
-            &[0x01, 0x85],
-            b"Hello",
-            &[0x20, 0], // the server's binary, 8192 bytes of it
-            &[2, 1, 0, 3],
-            b"abc",
-            &[6, 3],
-            b"png",
-            &[4, 0, 1, 3],
-            b"def",                // fragments, and a ping between
-            &[14, 0, 7, 15, 1, 0], // some bytes to either side
-            &[11, 0x85],
-            b"to us",
-            &[1, 0, 1, 13, 4],
-            b"head",
-            &[1], // the server's prepared message, and a bare head
-            &[9, 3, 0xE8, 3],
-            b"bye",
-            &[16, 255, 255, 17, 255, 255],
+            // The client's text, and of the server's binary message 8192 bytes.
+            &[0x90, 5][..], b"Hello", &[0x01, 0x85], b"Hello", &[0x20, 0],
+            // A message of the client in fragments, with a ping between; some bytes reach the other side.
+            &[2, 1, 0, 3], b"abc", &[6, 3], b"png", &[4, 0, 1, 3], b"def", &[14, 0, 7, 15, 1, 0],
+            // The server's prepared message, and a bare head.
+            &[11, 0x85], b"to us", &[1, 0, 1, 13, 4], b"head", &[1],
+            // Of either side twice the same, for a window that is taken over.
+            &[0, 0x84], b"twic", &[0, 90, 0, 0x84], b"twic", &[0, 90],
+            &[1, 0x84], b"twic", &[0, 90, 1, 0x84], b"twic", &[0, 90],
+            &[9, 3, 0xE8, 3], b"bye", &[16, 255, 255, 17, 255, 255],
         ]
         .concat();
         write("round_trip", &flags.to_string(), &[&start, &talk]);
