@@ -188,6 +188,22 @@ fn garbage_is_refused_with_1007() {
     }
 }
 
+#[test]
+fn a_text_that_is_wrong_twice_fails_by_its_first_fault_in_any_cut() {
+    // A stored block with an octet that no text has, then a block of a type that does not exist.
+    let wrong_twice = [0x00, 0x02, 0x00, 0xfd, 0xff, b'x', 0xff, 0x06, 0x00];
+    let bytes = text(wrong_twice).rsv(RSV1).bytes();
+    for cut in 0..=bytes.len() {
+        let mut run = server(false);
+        run.read(&bytes[..cut]).read(&bytes[cut..]);
+        assert_eq!(run.seen, [Seen::Failed(Violation::InvalidUtf8)], "cut at {cut}");
+        let mut run = server(false);
+        let mut message = Vec::new();
+        run.read_parts(&bytes[..cut], &mut message).read_parts(&bytes[cut..], &mut message);
+        assert_eq!(run.seen, [Seen::Failed(Violation::InvalidUtf8)], "in parts, cut at {cut}");
+    }
+}
+
 /// A message of `len` zeros, compressed by a client.
 fn zeros(len: usize) -> Vec<u8> {
     let mut sender = client(false);

@@ -30,15 +30,16 @@ impl Inbound {
             let is_text = message.kind == Kind::Text;
             let part_max = if is_text { PART_MAX } else { usize::MAX };
             let before = bytes.len();
-            let (used, step) = inflate
-                .step(compressed, message.arrived, bytes, room(max, message.produced, part_max))
-                .map_err(|_| Violation::Deflate)?;
-            compressed = compressed.get(used..).unwrap_or_default();
+            let room = room(max, message.produced, part_max);
+            let outcome = inflate.step(compressed, message.arrived, bytes, room);
             message.produced += (bytes.len() - before) as u64;
             if is_text {
                 let judged = message.utf8.feed_with(bytes, |whole| text.push_str(whole));
                 judged.map_err(|_| Violation::InvalidUtf8)?;
             }
+            // Only now, as what was inflated before the fault came before it.
+            let (used, step) = outcome.map_err(|_| Violation::Deflate)?;
+            compressed = compressed.get(used..).unwrap_or_default();
             let stuck = bytes.len() == before;
             if is_text {
                 bytes.clear();
@@ -66,12 +67,12 @@ impl Inbound {
             return Err(Violation::Deflate);
         };
         let held = input.bytes.get(input.held..input.at).unwrap_or_default();
-        let (used, step) = inflate
-            .step(held, message.arrived, bytes, room(max, message.produced, PART_MAX))
-            .map_err(|_| Violation::Deflate)?;
-        input.held += used;
+        let outcome =
+            inflate.step(held, message.arrived, bytes, room(max, message.produced, PART_MAX));
         message.produced += bytes.len() as u64;
         message.judge(bytes)?;
+        let (used, step) = outcome.map_err(|_| Violation::Deflate)?;
+        input.held += used;
         let kind = message.kind;
         let part = |fin| Found::Data { kind, place: None, fin };
         match step {
