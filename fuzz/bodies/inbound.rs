@@ -3,7 +3,7 @@
 //! The bytes: limits (3), echo (1), with deflate its parameters (4), cuts, then the conversation.
 
 use sockeye::proto::deflate::{Deflate, Params, WindowBits};
-use sockeye::proto::{Config, Connection, Header, Limits, OpCode, Role, Violation};
+use sockeye::proto::{Config, Connection, Header, Limits, OpCode, Role};
 
 use super::bytes::Bytes;
 use super::run::{Run, Seen};
