@@ -6,4 +6,8 @@ extern crate alloc;
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "net")]
+pub mod net;
 pub mod proto;
