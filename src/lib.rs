@@ -32,6 +32,10 @@ extern crate alloc;
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "net")]
+pub mod net;
 pub mod proto;
 
 /// The examples of the README, so that they are compiled and run.

@@ -1,0 +1,266 @@
+//! The loop's state without the driver: connections, timers and the lists of who has something to do.
+//! Small steps on it; the order of the steps is the reactor's.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use mio::Registry;
+
+use super::connection::{After, Connection, OWN};
+use super::driver::{Close, Closed, Sent, Timer};
+use super::limits::Limits;
+use super::listener::Listener;
+use super::outbox::{Outbox, Spare};
+use super::slots::{Slots, Token};
+use super::stream::Stream;
+use super::timer::Wheel;
+
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) registry: Registry,
+    pub(super) limits: Limits,
+    pub(super) connections: Slots<Connection>,
+    pub(super) wheel: Wheel<Due>,
+    pub(super) spare: Spare,
+    pub(super) listeners: Vec<Door>,
+    /// Time since the loop was made, as of this turn.
+    pub(super) now: Duration,
+    /// Whose input is to be read.
+    pub(super) ready: VecDeque<Token>,
+    /// Whose outbox is to be written, or whose close may be complete.
+    pub(super) dirty: Vec<Token>,
+    /// Whom the driver is to be told about.
+    pub(super) gone: Vec<(Token, Closed)>,
+    /// `accept` found no descriptor: not again before something changes.
+    pub(super) accept_held: bool,
+    /// The driver knows that `accept` fails.
+    pub(super) accept_failing: bool,
+    /// The driver wants no connection for now.
+    pub(super) accept_paused: bool,
+    pub(super) stopped: bool,
+}
+
+/// A listener and whether someone may be waiting there.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) listener: Listener,
+    pub(super) pending: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due {
+    Driver(Token, Timer),
+    Own(Token),
+    Alarm(u32),
+    Accept,
+}
+
+impl Core {
+    pub(super) fn get(&self, token: Token) -> Option<&Connection> {
+        self.connections.get(token).filter(|it| !it.gone)
+    }
+
+    pub(super) fn get_mut(&mut self, token: Token) -> Option<&mut Connection> {
+        self.connections.get_mut(token).filter(|it| !it.gone)
+    }
+
+    /// Gives a connected socket a place in the loop.
+    pub(super) fn adopt(&mut self, mut stream: Stream, listener: u16) -> io::Result<Token> {
+        // Without it small messages are late, but they arrive.
+        let _ = stream.set_nodelay();
+        // The name must be known before the socket can be registered under it.
+        let room = self.connections.next_token().ok_or(ErrorKind::OutOfMemory)?;
+        stream.register(&self.registry, mio::Token(room.to_bits()))?;
+        self.connections
+            .insert(Connection::new(stream, listener))
+            .ok_or(ErrorKind::OutOfMemory.into())
+    }
+
+    /// Whether bytes for `token` would be taken.
+    pub(super) fn admit(&self, token: Token) -> Option<Sent> {
+        match self.get(token) {
+            Some(it) if it.takes_output() => {
+                (it.outbox.cost() >= self.limits.marks.full).then_some(Sent::Full)
+            }
+            _ => Some(Sent::Gone),
+        }
+    }
+
+    /// After bytes were queued: remember to write them, and whether that is a lot.
+    pub(super) fn queued(&mut self, token: Token) -> Sent {
+        let high = self.limits.marks.high;
+        let Some(it) = self.get_mut(token) else {
+            return Sent::Gone;
+        };
+        if it.outbox.cost() >= high {
+            it.choked = true;
+        }
+        let sent = if it.choked { Sent::High } else { Sent::Queued };
+        self.mark_dirty(token);
+        sent
+    }
+
+    pub(super) fn mark_dirty(&mut self, token: Token) {
+        if let Some(it) = self.get_mut(token)
+            && !std::mem::replace(&mut it.in_dirty, true)
+        {
+            self.dirty.push(token);
+        }
+    }
+
+    pub(super) fn mark_ready(&mut self, token: Token) {
+        if let Some(it) = self.get_mut(token)
+            && it.readable
+            && it.wants_input()
+            && !std::mem::replace(&mut it.in_ready, true)
+        {
+            self.ready.push_back(token);
+        }
+    }
+
+    pub(super) fn close(&mut self, token: Token, how: Close) {
+        let Some(it) = self.get_mut(token) else {
+            return;
+        };
+        match how {
+            Close::Now => self.kill(token, Closed::Asked),
+            Close::Flush => {
+                it.after = After::Close;
+                self.mark_dirty(token);
+            }
+            // Closing already, and harsher.
+            Close::Linger if it.after == After::Close => {}
+            Close::Linger => {
+                it.after = After::Linger;
+                self.mark_dirty(token);
+                self.mark_ready(token);
+            }
+        }
+    }
+
+    /// The end of a connection: no more reads, writes and timers; the driver is told when the turn ends.
+    pub(super) fn kill(&mut self, token: Token, why: Closed) {
+        let Some(it) = self.get_mut(token) else {
+            return;
+        };
+        it.gone = true;
+        it.outbox = Outbox::default();
+        let timers = std::mem::take(&mut it.timers);
+        for handle in timers.into_iter().flatten() {
+            self.wheel.cancel(handle);
+        }
+        self.gone.push((token, why));
+    }
+
+    pub(super) fn set_timer(&mut self, token: Token, place: usize, at: Duration, due: Due) {
+        let Some(it) = self.connections.get_mut(token).filter(|it| !it.gone) else {
+            return;
+        };
+        if let Some(place) = it.timers.get_mut(place) {
+            if let Some(pending) = place.take() {
+                self.wheel.cancel(pending);
+            }
+            *place = Some(self.wheel.set(at, due));
+        }
+    }
+
+    pub(super) fn clear_timer(&mut self, token: Token, place: usize) {
+        if let Some(it) = self.connections.get_mut(token)
+            && let Some(pending) = it.timers.get_mut(place).and_then(Option::take)
+        {
+            self.wheel.cancel(pending);
+        }
+    }
+
+    /// Writes what waits for one connection and takes the steps that an empty outbox allows. True when the
+    /// driver is to be told that it drained.
+    pub(super) fn flush(&mut self, token: Token) -> bool {
+        let (marks, stall) = (self.limits.marks, self.now.saturating_add(self.limits.stall));
+        let Some(it) = self.connections.get_mut(token) else {
+            return false;
+        };
+        it.in_dirty = false;
+        if it.gone {
+            return false;
+        }
+        if it.writable && !it.outbox.is_empty() {
+            match it.outbox.flush(&mut it.stream, &mut self.spare) {
+                Ok((all, bytes)) => {
+                    it.writable = all;
+                    it.moved |= bytes > 0;
+                }
+                Err(error) => {
+                    self.kill(token, Closed::Failed(error.kind()));
+                    return false;
+                }
+            }
+        }
+        let drained = it.choked && it.outbox.cost() <= marks.low;
+        if drained {
+            it.choked = false;
+        }
+        if !it.outbox.is_empty() {
+            if it.timers[OWN].is_none() {
+                it.moved = false;
+                self.set_timer(token, OWN, stall, Due::Own(token));
+            }
+        } else {
+            self.clear_timer(token, OWN);
+            self.emptied(token);
+        }
+        if drained {
+            self.mark_ready(token);
+        }
+        drained
+    }
+
+    /// The outbox is empty: what was to follow follows.
+    fn emptied(&mut self, token: Token) {
+        let linger = self.now.saturating_add(self.limits.linger);
+        let Some(it) = self.get_mut(token) else {
+            return;
+        };
+        if it.after == After::Close {
+            return self.kill(token, Closed::Asked);
+        }
+        if (it.shut_wanted || it.after == After::Linger) && !it.write_shut {
+            it.write_shut = true;
+            // Fails only when the peer has reset the connection, which reading will show.
+            let _ = it.stream.shutdown_write();
+        }
+        if it.after == After::Linger {
+            if it.read_ended {
+                return self.kill(token, Closed::Asked);
+            }
+            self.set_timer(token, OWN, linger, Due::Own(token));
+            self.mark_ready(token);
+        }
+    }
+
+    /// The reactor's own timer of a connection: it stalled, or lingered long enough.
+    pub(super) fn own_timer(&mut self, token: Token) {
+        let stall = self.now.saturating_add(self.limits.stall);
+        let Some(it) = self.get_mut(token) else {
+            return;
+        };
+        it.timers[OWN] = None;
+        if it.outbox.is_empty() {
+            if it.after == After::Linger {
+                self.kill(token, Closed::Asked);
+            }
+        } else if std::mem::take(&mut it.moved) {
+            self.set_timer(token, OWN, stall, Due::Own(token));
+        } else {
+            self.kill(token, Closed::Stalled);
+        }
+    }
+
+    /// Whether someone may be waiting at a door that is open.
+    pub(super) fn may_accept(&self) -> bool {
+        !self.accept_held
+            && !self.accept_paused
+            && self.connections.len() < self.limits.connections_max
+            && self.listeners.iter().any(|door| door.pending)
+    }
+}

@@ -1,0 +1,161 @@
+//! What a driver may do to its loop while it is being called.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::connection::After;
+use super::core::{Core, Due};
+use super::driver::{Close, Sent, Timer};
+use super::slots::Token;
+use super::stream::{Peer, Stream};
+
+/// The loop, as its driver sees it. Calls on a token that is dead do nothing.
+#[derive(Debug)]
+pub struct Ctx<'a> {
+    pub(super) core: &'a mut Core,
+}
+
+impl Ctx<'_> {
+    /// Time since the loop was made, as of this turn.
+    pub fn now(&self) -> Duration {
+        self.core.now
+    }
+
+    /// Sends `bytes` and leaves them empty. Short ones are copied; of long ones the buffer itself is kept
+    /// and another given in its place. If they are not taken, they stay.
+    pub fn send_owned(&mut self, token: Token, bytes: &mut Vec<u8>) -> Sent {
+        if let Some(refused) = self.core.admit(token) {
+            return refused;
+        }
+        if let Some(it) = self.core.connections.get_mut(token) {
+            it.outbox.push_owned(bytes, &mut self.core.spare);
+        }
+        self.core.queued(token)
+    }
+
+    /// Sends bytes that others get too. Not copied unless they are few and others wait before them.
+    pub fn send_shared(&mut self, token: Token, bytes: Arc<[u8]>) -> Sent {
+        if let Some(refused) = self.core.admit(token) {
+            return refused;
+        }
+        if let Some(it) = self.core.connections.get_mut(token) {
+            it.outbox.push_shared(bytes, &mut self.core.spare);
+        }
+        self.core.queued(token)
+    }
+
+    /// Drops what waits, but for the segment that is partly sent: makes room for a last word to a slow
+    /// peer. Whoever uses it must send whole units (frames) in each call.
+    pub fn discard_unsent(&mut self, token: Token) {
+        if let Some(it) = self.core.connections.get_mut(token) {
+            it.outbox.discard_unsent(&mut self.core.spare);
+        }
+        self.core.mark_dirty(token);
+    }
+
+    /// Bytes that wait for the peer.
+    pub fn queued(&self, token: Token) -> usize {
+        self.core.get(token).map_or(0, |it| it.outbox.bytes())
+    }
+
+    /// Stops reading from the peer, whose sending will then stop too.
+    pub fn pause(&mut self, token: Token) {
+        if let Some(it) = self.core.get_mut(token) {
+            it.paused = true;
+        }
+    }
+
+    /// Reads again.
+    pub fn resume(&mut self, token: Token) {
+        if let Some(it) = self.core.get_mut(token) {
+            it.paused = false;
+        }
+        self.core.mark_ready(token);
+    }
+
+    /// Closes; [`closed`](super::Driver::closed) follows, with `Now` when the turn ends. A gentler close
+    /// after a harsher one has no effect.
+    pub fn close(&mut self, token: Token, how: Close) {
+        self.core.close(token, how);
+    }
+
+    /// Sends what waits, then says that nothing more comes (FIN). Input is still read.
+    pub fn shutdown_write(&mut self, token: Token) {
+        if let Some(it) = self.core.get_mut(token) {
+            it.shut_wanted = true;
+        }
+        self.core.mark_dirty(token);
+    }
+
+    /// Whether the connection lives and is not being closed.
+    pub fn is_open(&self, token: Token) -> bool {
+        self.core.get(token).is_some_and(|it| it.after == After::Keep)
+    }
+
+    /// Lets a timer of the connection fire `after` now; one that is pending moves.
+    pub fn set_timer(&mut self, token: Token, timer: Timer, after: Duration) {
+        let at = self.core.now.saturating_add(after);
+        self.core.set_timer(token, timer as usize, at, Due::Driver(token, timer));
+    }
+
+    /// Takes a timer back.
+    pub fn clear_timer(&mut self, token: Token, timer: Timer) {
+        self.core.clear_timer(token, timer as usize);
+    }
+
+    /// Lets [`alarm`](super::Driver::alarm) be called `after` now, with this number. Each call is one more.
+    pub fn set_alarm(&mut self, alarm: u32, after: Duration) {
+        let at = self.core.now.saturating_add(after);
+        self.core.wheel.set(at, Due::Alarm(alarm));
+    }
+
+    /// Who is at the other end; asks the system.
+    pub fn remote(&self, token: Token) -> Option<Peer> {
+        self.core.get(token)?.stream.peer().ok()
+    }
+
+    /// The address that the peer came to; asks the system.
+    pub fn local(&self, token: Token) -> Option<Peer> {
+        self.core.get(token)?.stream.local().ok()
+    }
+
+    /// Which listener the peer came by.
+    pub fn listener(&self, token: Token) -> Option<usize> {
+        self.core.get(token).map(|it| usize::from(it.listener))
+    }
+
+    /// How many connections there are, those that are closing among them.
+    pub fn connections(&self) -> usize {
+        self.core.connections.len()
+    }
+
+    /// Takes over a connected socket, as one that another thread accepted.
+    /// [`accepted`](super::Driver::accepted) is not called.
+    ///
+    /// # Errors
+    /// The system's, when it cannot be watched; the socket is closed then.
+    pub fn adopt(&mut self, stream: Stream, listener: usize) -> io::Result<Token> {
+        self.core.adopt(stream, u16::try_from(listener).unwrap_or(u16::MAX))
+    }
+
+    /// Accepts nobody until told otherwise; the backlog holds those who come.
+    pub fn pause_accepting(&mut self) {
+        self.core.accept_paused = true;
+    }
+
+    /// Accepts again.
+    pub fn resume_accepting(&mut self) {
+        self.core.accept_paused = false;
+    }
+
+    /// Closes the listeners, for good: who connects now is refused by the system.
+    pub fn stop_listening(&mut self) {
+        self.core.listeners.clear();
+    }
+
+    /// Ends the loop after this turn. Connections are closed as they stand.
+    pub fn stop(&mut self) {
+        self.core.stopped = true;
+    }
+}
