@@ -37,6 +37,10 @@ pub mod http;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod proto;
+#[cfg(feature = "relay")]
+pub mod relay;
+#[cfg(feature = "server")]
+pub mod server;
 
 /// The examples of the README, so that they are compiled and run.
 #[cfg(all(doctest, feature = "client", feature = "deflate"))]
