@@ -7,3 +7,5 @@ extern crate alloc;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod proto;
+#[cfg(feature = "relay")]
+pub mod relay;
