@@ -3,6 +3,7 @@
 use crate::{Sent, opening, sent};
 use proptest::prelude::*;
 use sockeye::relay::{Config, ConnId, Dialect, Effect, Hub, Kind, Said};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -116,8 +117,8 @@ proptest! {
             found.sort();
             match *step {
                 Step::Open { conn, dialect, room } => {
-                    if !model.open.contains_key(&conn) {
-                        model.open.insert(conn, (dialect, room));
+                    if let Entry::Vacant(free) = model.open.entry(conn) {
+                        free.insert((dialect, room));
                         prop_assert_eq!(found.len(), usize::from(dialect == Dialect::Named));
                     }
                 }
