@@ -366,3 +366,31 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_message_leaves_no_large_buffer() {
+        let mut hub = Hub::new(Config::default());
+        let mut out = Vec::new();
+        for (number, dialect) in [(1, Dialect::Im), (2, Dialect::Named)] {
+            let opening =
+                Opening { dialect, room: None, user: None, remote_addr: "::1", remote_port: 1 };
+            hub.open(ConnId(number), &opening, &mut out).unwrap();
+            for len in [10, 1 << 20, 10] {
+                let content = "x".repeat(len);
+                let text = format!(r#"{{"type":"get-enter","content":"{content}"}}"#);
+                hub.message(ConnId(number), Kind::Text, text.as_bytes(), Duration::ZERO, &mut out);
+                assert!(hub.heard.capacity() <= SCRATCH_KEPT_MAX && hub.heard.is_empty());
+                assert!(hub.told.capacity() <= SCRATCH_KEPT_MAX && hub.told.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_session_is_small() {
+        assert!(size_of::<Session>() <= 96, "{} bytes", size_of::<Session>());
+    }
+}

@@ -140,6 +140,46 @@ fn a_connection_holds_so_many_ids_and_so_many_bytes_of_them() {
     assert_eq!(chat.text(2, &to("1")), [text(1, &to("1"))]);
 }
 
+/// Everything that a hub keeps is in its `Debug` form.
+fn kept(chat: &Chat) -> usize {
+    format!("{:?}", chat.hub).len()
+}
+
+#[test]
+fn to_repeat_oneself_leaves_nothing_more() {
+    for (dialect, message) in [
+        (Dialect::Directory, r#"{"type":"online","from":"a"}"#),
+        (Dialect::Directory, r#"{"to":"nobody"}"#),
+        (Dialect::Im, r#"{"type":"get-pass","userId":"a"}"#),
+        (Dialect::Im, r#"{"type":"get-enter","userId":"a","toId":"b"}"#),
+        (Dialect::Named, "x"),
+        (Dialect::Broadcast, "x"),
+        (Dialect::Echo, "x"),
+    ] {
+        let mut chat = Chat::of(dialect, 2);
+        chat.text(1, message);
+        let once = kept(&chat);
+        for _ in 0..1000 {
+            chat.text(1, message);
+        }
+        assert_eq!(kept(&chat), once, "{dialect:?}: {message}");
+    }
+}
+
+#[test]
+fn to_come_and_go_leaves_nothing() {
+    let mut chat = Chat::of(Dialect::Named, 1);
+    let before = kept(&chat);
+    for conn in 0..1000 {
+        let conn = 2 + conn % 500;
+        chat.open(conn, Dialect::ALL[conn as usize % 5], Some(&format!("room {conn}")));
+        chat.text(conn, &format!(r#"{{"type":"online","from":{conn}}}"#));
+        chat.text(conn, &format!(r#"{{"type":"get-pass","userId":{conn}}}"#));
+        chat.close(conn);
+    }
+    assert_eq!(kept(&chat), before);
+}
+
 #[test]
 fn a_flood_of_ids_leaves_64_and_none_after_closing() {
     let mut chat = Chat::of(Dialect::Im, 1);
