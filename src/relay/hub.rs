@@ -62,7 +62,7 @@ pub struct Opening<'a> {
     pub room: Option<&'a str>,
     /// The name asked for; without one it is address and port.
     pub user: Option<&'a str>,
-    /// As people are to see it.
+    /// As text, without a port. People see it where they gave no name: IPv4 as `::ffff:127.0.0.1`.
     pub remote_addr: &'a str,
     /// In decimal.
     pub remote_port: u16,

@@ -1,5 +1,6 @@
 //! Names that cannot be wrong once they exist: connections, rooms, people. Knows no dialect.
 
+use core::net::Ipv4Addr;
 use std::fmt;
 use std::sync::Arc;
 
@@ -72,9 +73,11 @@ impl UserName {
         Ok(Self(name.into()))
     }
 
-    /// Address and port without anything between them, as the tutorial of the named chat has it.
+    /// Address and port without anything between them, as the tutorial of the named chat has it; and
+    /// as its one socket for both families shows them, IPv4 addresses within IPv6.
     pub(super) fn of_address(address: &str, port: u16) -> Self {
-        Self(format!("{address}{port}").into())
+        let mapped = if address.parse::<Ipv4Addr>().is_ok() { "::ffff:" } else { "" };
+        Self(format!("{mapped}{address}{port}").into())
     }
 
     /// The name.

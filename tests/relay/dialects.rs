@@ -1,6 +1,6 @@
 //! What DIALECTS' tables say of each dialect, odd cases first.
 
-use crate::{Chat, binary, text};
+use crate::{Chat, binary, opening, text};
 use sockeye::relay::{Config, ConnId, Dialect, Effect, Hub, Opening, Zone};
 
 #[test]
@@ -168,6 +168,22 @@ fn named_welcomes_with_address_and_port_and_tells_everybody() {
     assert_eq!(chat.binary(2, b"\x00\xff\xfeA\xe4\xbd"), [text(1, told), text(2, told)]);
     let told = "::ffff:127.0.0.150002 -> ";
     assert_eq!(chat.text(2, ""), [text(1, told), text(2, told)]);
+}
+
+#[test]
+fn named_shows_addresses_as_a_socket_for_both_families_does() {
+    for (remote_addr, name) in [
+        ("127.0.0.1", "::ffff:127.0.0.17"),
+        ("::ffff:127.0.0.1", "::ffff:127.0.0.17"),
+        ("::1", "::17"),
+        ("unix", "unix7"),
+    ] {
+        let mut hub = Hub::new(Config::default());
+        let mut effects = Vec::new();
+        let opening = Opening { remote_addr, remote_port: 7, ..opening(1, Dialect::Named, None) };
+        hub.open(ConnId(1), &opening, &mut effects).unwrap();
+        assert_eq!(crate::sent(&effects), [text(1, &format!("Welcome {name}"))]);
+    }
 }
 
 #[test]

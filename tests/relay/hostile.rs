@@ -170,9 +170,8 @@ fn to_repeat_oneself_leaves_nothing_more() {
 fn to_come_and_go_leaves_nothing() {
     let mut chat = Chat::of(Dialect::Named, 1);
     let before = kept(&chat);
-    for conn in 0..1000 {
-        let conn = 2 + conn % 500;
-        chat.open(conn, Dialect::ALL[conn as usize % 5], Some(&format!("room {conn}")));
+    for (conn, dialect) in (2..502).chain(2..502).zip(Dialect::ALL.into_iter().cycle()) {
+        chat.open(conn, dialect, Some(&format!("room {conn}")));
         chat.text(conn, &format!(r#"{{"type":"online","from":{conn}}}"#));
         chat.text(conn, &format!(r#"{{"type":"get-pass","userId":{conn}}}"#));
         chat.close(conn);

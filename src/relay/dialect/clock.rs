@@ -131,7 +131,7 @@ impl Fields {
             (seconds, rest) = digits(after, 2)?;
             if let Some(after) = rest.strip_prefix('.') {
                 let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-                let (fraction, after) = after.split_at_checked(end)?;
+                let (fraction, after) = after.split_at_checked(end).filter(|_| end > 0)?;
                 let thousandths = format!("{fraction:0<3}");
                 self.ms = digits(&thousandths, 3)?.0;
                 rest = after;
@@ -207,23 +207,32 @@ fn spelled_out(text: &str) -> Option<Time> {
             }
         } else if matches!(first, '+' | '-') && has_time {
             (fields.offset, rest) = zone(rest)?;
-        } else if matches!(first, ' ' | ',' | '/' | '-' | '\u{202f}') {
+        } else if matches!(first, ' ' | ',' | '/' | '-' | '.' | '\u{202f}') {
             rest = rest.strip_prefix(first)?;
         } else {
             return None;
         }
     }
     match (fields.month, numbers.as_slice()) {
-        (1.., &[day, year]) if year > 31 => (fields.day, fields.year) = (day, year),
-        (0, &[month, day, year]) if year > 31 => {
-            (fields.month, fields.day, fields.year) = (month, day, year);
-        }
+        (1.., &[day, year]) => (fields.day, fields.year) = (day, full(year)),
         (0, &[year, month, day]) if year > 31 => {
-            (fields.year, fields.month, fields.day) = (year, month, day);
+            (fields.year, fields.month, fields.day) = (full(year), month, day);
+        }
+        (0, &[month, day, year]) => {
+            (fields.month, fields.day, fields.year) = (month, day, full(year));
         }
         _ => return None,
     }
     fields.time()
+}
+
+/// Two digits are a year near 2000.
+fn full(year: i64) -> i64 {
+    match year {
+        0..50 => 2000 + year,
+        50..100 => 1900 + year,
+        _ => year,
+    }
 }
 
 fn month(name: &str) -> Option<i64> {
@@ -286,6 +295,9 @@ mod tests {
             r#""10/8/2019, 11:56:47 AM""#,
             r#""Oct 8, 2019, 11:56 AM""#,
             r#""8 October 2019 11:56""#,
+            r#""2019.10.08 11:56""#,
+            r#""10/8/19 11:56""#,
+            r#""8 Oct 99 11:56""#,
         ] {
             assert_eq!(shown(written, 0), "11:56", "{written}");
             assert_eq!(shown(written, 480), "11:56", "{written}");
@@ -328,6 +340,9 @@ mod tests {
             r#""é""#,
             r#""2019年10月08日""#,
             r#""1/2""#,
+            r#""2019-10-08T11:56:47.""#,
+            r#""20191008T115600""#,
+            r#""2019-10-08T11:56:47 +0800""#,
         ] {
             assert_eq!(shown(written, 0), "0NaN:0NaN", "{written}");
         }

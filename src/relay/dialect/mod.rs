@@ -36,6 +36,10 @@ impl Dialect {
     /// Whether its clients meet under ids in the hub's user directory. Such clients reach each other
     /// within one hub only: "the newest wins" needs one who orders them. All others may be spread
     /// over the hubs of a cluster.
+    ///
+    /// The hub need not be where the sockets are: it can be told of their messages through a queue
+    /// that keeps each connection's order, and its effects find their way back by
+    /// [`ConnId`](super::ConnId).
     pub const fn needs_one_hub(self) -> bool {
         matches!(self, Self::Directory | Self::Im)
     }
