@@ -5,6 +5,8 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+#[cfg(unix)]
+use std::sync::Arc;
 
 use mio::event::Source;
 use mio::net::TcpListener;
@@ -86,7 +88,7 @@ impl Listener {
                 let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
                 socket.set_nonblocking(true)?;
                 socket.bind(&SockAddr::unix(path)?)?;
-                let owner = UnixPath(path.clone());
+                let owner = Arc::new(UnixPath(path.clone()));
                 socket.listen(backlog)?;
                 let listener =
                     std::os::unix::net::UnixListener::from(std::os::fd::OwnedFd::from(socket));
@@ -95,6 +97,26 @@ impl Listener {
             #[cfg(not(unix))]
             Address::Unix(_) => Err(ErrorKind::Unsupported.into()),
         }
+    }
+
+    /// The same socket once more, for another loop. Whichever loop comes first gets a connection.
+    ///
+    /// # Errors
+    /// The system's, when there is no descriptor left.
+    #[cfg(unix)]
+    pub fn try_clone(&self) -> io::Result<Self> {
+        use std::os::fd::AsFd;
+        Ok(Self(match &self.0 {
+            Inner::Tcp(listener) => {
+                let copy = listener.as_fd().try_clone_to_owned()?;
+                Inner::Tcp(TcpListener::from_std(copy.into()))
+            }
+            Inner::Unix(listener, path) => {
+                let copy = listener.as_fd().try_clone_to_owned()?;
+                let copy = mio::net::UnixListener::from_std(copy.into());
+                Inner::Unix(copy, Arc::clone(path))
+            }
+        }))
     }
 
     /// Where it listens, with the port that the system chose.
@@ -112,11 +134,11 @@ impl Listener {
     pub(super) fn accept(&self) -> io::Result<(Stream, Peer)> {
         match &self.0 {
             Inner::Tcp(listener) => {
-                listener.accept().map(|(stream, peer)| (Stream::Tcp(stream), Peer::Tcp(peer)))
+                listener.accept().map(|(stream, peer)| (Stream::tcp(stream), Peer::Tcp(peer)))
             }
             #[cfg(unix)]
             Inner::Unix(listener, _) => {
-                listener.accept().map(|(stream, _)| (Stream::Unix(stream), Peer::Unix))
+                listener.accept().map(|(stream, _)| (Stream::unix(stream), Peer::Unix))
             }
         }
     }
@@ -143,10 +165,10 @@ pub(super) fn concerns_one_connection(error: &io::Error) -> bool {
 enum Inner {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix(mio::net::UnixListener, UnixPath),
+    Unix(mio::net::UnixListener, Arc<UnixPath>),
 }
 
-/// The file of a Unix socket, removed with its listener.
+/// The file of a Unix socket, removed with its last listener.
 #[cfg(unix)]
 #[derive(Debug)]
 struct UnixPath(PathBuf);

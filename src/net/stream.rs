@@ -18,27 +18,55 @@ pub enum Peer {
     Unix,
 }
 
-/// A connected, non-blocking socket.
+/// A connected, non-blocking socket. Made from one of `std`'s, as another thread may have accepted it.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum Stream {
-    /// TCP, either version of IP.
+pub struct Stream(Kind);
+
+#[derive(Debug)]
+enum Kind {
     Tcp(TcpStream),
-    /// A Unix socket.
     #[cfg(unix)]
     Unix(UnixStream),
 }
 
+impl TryFrom<std::net::TcpStream> for Stream {
+    type Error = io::Error;
+
+    fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self(Kind::Tcp(TcpStream::from_std(stream))))
+    }
+}
+
+#[cfg(unix)]
+impl TryFrom<std::os::unix::net::UnixStream> for Stream {
+    type Error = io::Error;
+
+    fn try_from(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self(Kind::Unix(UnixStream::from_std(stream))))
+    }
+}
+
 impl Stream {
+    pub(super) fn tcp(stream: TcpStream) -> Self {
+        Self(Kind::Tcp(stream))
+    }
+
+    #[cfg(unix)]
+    pub(super) fn unix(stream: UnixStream) -> Self {
+        Self(Kind::Unix(stream))
+    }
+
     /// Who is at the other end.
     ///
     /// # Errors
     /// The system's, when the peer is gone.
     pub fn peer(&self) -> io::Result<Peer> {
-        match self {
-            Self::Tcp(stream) => stream.peer_addr().map(Peer::Tcp),
+        match &self.0 {
+            Kind::Tcp(stream) => stream.peer_addr().map(Peer::Tcp),
             #[cfg(unix)]
-            Self::Unix(_) => Ok(Peer::Unix),
+            Kind::Unix(_) => Ok(Peer::Unix),
         }
     }
 
@@ -47,52 +75,52 @@ impl Stream {
     /// # Errors
     /// The system's.
     pub fn local(&self) -> io::Result<Peer> {
-        match self {
-            Self::Tcp(stream) => stream.local_addr().map(Peer::Tcp),
+        match &self.0 {
+            Kind::Tcp(stream) => stream.local_addr().map(Peer::Tcp),
             #[cfg(unix)]
-            Self::Unix(_) => Ok(Peer::Unix),
+            Kind::Unix(_) => Ok(Peer::Unix),
         }
     }
 
     /// Whether a read that fills less than its buffer has emptied the socket, so that the next bytes make a
     /// new event. Unix sockets also stop at ancillary data.
     pub(super) fn short_read_is_last(&self) -> bool {
-        matches!(self, Self::Tcp(_))
+        matches!(self.0, Kind::Tcp(_))
     }
 
     pub(super) fn shutdown_write(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+        match &self.0 {
+            Kind::Tcp(stream) => stream.shutdown(Shutdown::Write),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Kind::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
     }
 
     /// Small messages leave at once instead of waiting for the answer to the last (Nagle).
     pub(super) fn set_nodelay(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_nodelay(true),
+        match &self.0 {
+            Kind::Tcp(stream) => stream.set_nodelay(true),
             #[cfg(unix)]
-            Self::Unix(_) => Ok(()),
+            Kind::Unix(_) => Ok(()),
         }
     }
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
-        match self {
-            Self::Tcp(stream) => stream.register(registry, token, both),
+        match &mut self.0 {
+            Kind::Tcp(stream) => stream.register(registry, token, both),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.register(registry, token, both),
+            Kind::Unix(stream) => stream.register(registry, token, both),
         }
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
+        match &mut self.0 {
+            Kind::Tcp(stream) => stream.read(buffer),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.read(buffer),
+            Kind::Unix(stream) => stream.read(buffer),
         }
     }
 }
@@ -103,10 +131,10 @@ impl Write for Stream {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write_vectored(slices),
+        match &mut self.0 {
+            Kind::Tcp(stream) => stream.write_vectored(slices),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.write_vectored(slices),
+            Kind::Unix(stream) => stream.write_vectored(slices),
         }
     }
 
