@@ -285,6 +285,16 @@ fn a_close_frame_split_at_every_byte_is_understood() {
 }
 
 #[test]
+fn with_the_close_frame_the_input_is_used_up() {
+    let mut bytes = wire(&[close(1000, ""), text("late")]);
+    let mut run = Run::server(Config::default());
+    let mut input = Input::new(&mut bytes);
+    let (rx, tx) = run.connection.split_mut();
+    assert!(matches!(rx.next(&mut input, tx, &mut run.out), Ok(Some(_))));
+    assert_eq!(input.remaining(), 0);
+}
+
+#[test]
 fn after_an_error_the_input_is_used_up_and_more_of_it_is_ignored() {
     let mut bytes = wire(&[text("x").rsv(1), text("y")]);
     let mut run = Run::server(Config::default());

@@ -110,6 +110,16 @@ fn between_two_messages_nothing_is_kept_on_the_heap() {
             run.out.clear();
         });
         assert_eq!(kept, 0, "cut at {cut}");
+        let mut message = Vec::with_capacity(100_000);
+        let (_, _, kept) = measure(|| {
+            // The end of a message kept whole, then the next in parts, which leaves nothing either.
+            run.read(&fragmented[..cut]);
+            run.read_parts(&fragmented[cut..], &mut message).read_parts(&[], &mut message);
+            run.seen.clear();
+            run.out.clear();
+            message = Vec::new();
+        });
+        assert!(kept <= 0, "{kept} bytes, changed over at {cut}");
     }
 }
 

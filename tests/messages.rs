@@ -179,6 +179,22 @@ fn reserved_opcodes_are_refused() {
 }
 
 #[test]
+fn a_length_that_is_not_in_its_shortest_encoding_is_refused() {
+    for len in [0, 5, 125] {
+        let mut bytes = vec![0x82, 0x80 | 126, 0, len, 0, 0, 0, 0];
+        bytes.extend(vec![7; usize::from(len)]);
+        let mut run = Run::server(Config::default());
+        run.read(&bytes);
+        let violation = Violation::Header(HeaderError::LengthNotMinimal(u64::from(len)));
+        assert_eq!(run.seen, [Seen::Failed(violation)]);
+    }
+    let mut run = Run::server(Config::default());
+    run.read(&[0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0]);
+    let violation = Violation::Header(HeaderError::LengthNotMinimal(0xffff));
+    assert_eq!(run.seen, [Seen::Failed(violation)]);
+}
+
+#[test]
 fn control_frames_must_be_short_and_whole() {
     for wire in [ping([0; 126]), pong([0; 126]), frame(OpCode::Close, [0; 126])] {
         assert!(matches!(failure(&[wire]), Violation::Header(HeaderError::ControlTooLong(_))));

@@ -114,8 +114,7 @@ impl Harbour {
         ctx.send_owned(token, &mut self.out);
         ctx.clear_timer(token, DEADLINE);
         ctx.set_timer(token, KEEPALIVE, self.config.ping_interval);
-        let keepalive =
-            Keepalive::new(self.config.ping_interval, self.config.pong_wait, ctx.now());
+        let keepalive = Keepalive::new(self.config.ping_interval, self.config.pong_wait, ctx.now());
         self.put(token, Stage::Open(connection, keepalive));
         self.perform(ctx, None);
         let mut frames = head.split_off(head_len);

@@ -78,7 +78,11 @@ impl Actor {
     pub(crate) fn open(address: SocketAddr, target: &str) -> Self {
         let mut actor = Self::request(address, "GET", target, &[], b"");
         actor.watch(1);
-        assert!(matches!(actor.saw[..], [Saw::Open { accept_ok: true, .. }, ..]), "{:?}", actor.saw);
+        assert!(
+            matches!(actor.saw[..], [Saw::Open { accept_ok: true, .. }, ..]),
+            "{:?}",
+            actor.saw
+        );
         actor.saw.remove(0);
         actor
     }
@@ -135,7 +139,8 @@ impl Actor {
             match self.stream.read(&mut scratch) {
                 Ok(0) => self.ended(),
                 Ok(n) => self.take(&mut scratch[..n]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 Err(_) => self.ended(),
             }
         }
@@ -167,8 +172,7 @@ impl Actor {
             return;
         }
         self.open = true;
-        let accept_ok =
-            field("Sec-WebSocket-Accept").as_deref() == Some(accept_key(KEY).as_str());
+        let accept_ok = field("Sec-WebSocket-Accept").as_deref() == Some(accept_key(KEY).as_str());
         self.saw.push(Saw::Open { accept_ok, protocol: field("Sec-WebSocket-Protocol") });
         self.frames(&mut rest);
     }
@@ -201,13 +205,8 @@ impl Actor {
 pub(crate) fn frame(first: u8, payload: &[u8], masked: bool, declared: Option<u64>) -> Vec<u8> {
     let key = MaskKey([1, 2, 3, 4]);
     let len = declared.unwrap_or(payload.len() as u64);
-    let header = Header {
-        fin: true,
-        rsv: 0,
-        opcode: OpCode::Binary,
-        mask: masked.then_some(key),
-        len,
-    };
+    let header =
+        Header { fin: true, rsv: 0, opcode: OpCode::Binary, mask: masked.then_some(key), len };
     let mut bytes = header.encode().to_vec();
     bytes[0] = first;
     let start = bytes.len();

@@ -154,18 +154,29 @@ impl Session {
             let actor = self.actors.get_mut(*name).unwrap();
             actor.watch(lines.len());
             let mut saw = std::mem::take(&mut actor.saw);
-            let mut wanted: Vec<Wanted> = lines.iter().map(|line| Wanted::of(line, &ports)).collect();
+            let mut wanted: Vec<Wanted> =
+                lines.iter().map(|line| Wanted::of(line, &ports)).collect();
             // A refusal's answer and the end of TCP are one event with two names.
             saw.sort_by_key(|saw| *saw == Saw::TcpEnd);
             wanted.sort_by_key(|wanted| matches!(wanted, Wanted::Saw(Saw::TcpEnd)));
-            let same = saw.len() == wanted.len() && saw.iter().zip(&wanted).all(|(saw, wanted)| wanted.is(saw));
-            assert!(same, "{} step {n}, {name} saw {:.300?} instead of {:.300?}", self.name, saw, wanted);
+            let same = saw.len() == wanted.len()
+                && saw.iter().zip(&wanted).all(|(saw, wanted)| wanted.is(saw));
+            assert!(
+                same,
+                "{} step {n}, {name} saw {:.300?} instead of {:.300?}",
+                self.name, saw, wanted
+            );
         }
         // Who is not named sees nothing.
         for (name, actor) in &mut self.actors {
             if !expected.contains_key(name.as_str()) {
                 actor.watch_for(1, Duration::from_millis(15));
-                assert!(actor.saw.is_empty(), "{} step {n}, {name} saw {:.300?}", self.name, actor.saw);
+                assert!(
+                    actor.saw.is_empty(),
+                    "{} step {n}, {name} saw {:.300?}",
+                    self.name,
+                    actor.saw
+                );
             }
         }
     }
@@ -177,7 +188,11 @@ enum Wanted {
     /// Any of these statuses.
     Http(Vec<u16>),
     /// A message of so many bytes with this digest.
-    Large { text: bool, len: u64, sha256: String },
+    Large {
+        text: bool,
+        len: u64,
+        sha256: String,
+    },
 }
 
 impl Wanted {

@@ -111,7 +111,8 @@ fn one_that_never_reads_a_broadcast_does_not_hold_up_the_others() {
 fn a_request_that_never_ends_is_given_up() {
     let server = Server::start(&["--handshake-timeout", "1"]);
     let slow = [("X-Slow".to_owned(), Some("x\r\nX".to_owned()))];
-    let mut actor = Actor::request(server.addresses[0], "GET", "/echo HTTP/1.1\r\nX: y", &slow, b"");
+    let mut actor =
+        Actor::request(server.addresses[0], "GET", "/echo HTTP/1.1\r\nX: y", &slow, b"");
     actor.watch(2);
     assert!(matches!(actor.saw[..], [Saw::Http(400 | 408), Saw::TcpEnd]), "{:?}", actor.saw);
 }
