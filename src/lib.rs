@@ -1,5 +1,5 @@
 //! A WebSocket implementation written from scratch: a sans-IO codec for RFC 6455 and RFC 7692, the
-//! opening handshake for both roles, and a blocking client.
+//! opening handshake for both roles, a blocking client, and a chat relay.
 //!
 //! Everything the protocol says is in [`proto`], as state machines that are given bytes and give
 //! bytes back. They know no sockets, clocks, threads or randomness, so they fit wherever bytes come
@@ -12,6 +12,7 @@
 //! | 2 | a connection: messages, control frames, the closing handshake | [`proto::Connection`] |
 //! | 3 | the opening handshake, both sides | `proto::handshake` |
 //! | | a client that opens URLs | `client::Client` |
+//! | | the relay: event loop, rooms, program | `net`, `relay`, `server` |
 //!
 //! # Features
 //!
@@ -23,6 +24,10 @@
 //! | `deflate` | `proto::deflate`: permessage-deflate | `std`, `handshake`, flate2 on zlib-rs |
 //! | `client` | `client`: a blocking client on `std::net` | `std`, `handshake`, url, getrandom, thiserror |
 //! | `tls` | `wss://` for it | `client`, rustls |
+//! | `net` | `net`: an event loop that knows no protocol | `std`, mio, socket2 |
+//! | `http` | `http`: the little HTTP/1.1 of a relay | `std`, httparse |
+//! | `relay` | `relay`: rooms, users, wire languages | `std` |
+//! | `server` | `server`: the relay as a program | `deflate`, `net`, `http`, `relay`, clap, signal-hook, url |
 //!
 //! The default is all of them; `default-features = false` is the codec alone.
 

@@ -30,6 +30,12 @@ impl Answer {
         Self { keep_alive: false, ..self }
     }
 
+    /// The same to `HEAD`: without the body.
+    #[must_use]
+    pub const fn to_head(self) -> Self {
+        Self { head_only: true, ..self }
+    }
+
     /// Whether the connection goes on after it.
     pub const fn keep_alive(self) -> bool {
         self.keep_alive
