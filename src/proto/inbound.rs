@@ -203,14 +203,9 @@ impl Inbound {
         reply: &mut Outbound,
         out: &mut Vec<u8>,
     ) -> Result<Option<Part<'s>>, Violation> {
-        let found = match self.find_part(input) {
-            Ok(Some(found)) => found,
-            Ok(None) => {
-                self.spare = None;
-                reply.settle_pongs(out);
-                return Ok(None);
-            }
-            Err(violation) => return Err(self.heard.fail(violation, reply, out)),
+        let found = self.find_part(input);
+        let Some(found) = self.settled(found, reply, out)? else {
+            return Ok(None);
         };
         match found {
             Found::Data { kind, place, fin } => {
@@ -279,14 +274,9 @@ impl Inbound {
         reply: &mut Outbound,
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Violation> {
-        let found = match self.find_message(input) {
-            Ok(Some(found)) => found,
-            Ok(None) => {
-                self.spare = None;
-                reply.settle_pongs(out);
-                return Ok(None);
-            }
-            Err(violation) => return Err(self.heard.fail(violation, reply, out)),
+        let found = self.find_message(input);
+        let Some(found) = self.settled(found, reply, out)? else {
+            return Ok(None);
         };
         match found {
             Found::Data { kind, place: None, .. } => {
@@ -313,6 +303,25 @@ impl Inbound {
                     Control::Close(frame) => Ok(Some(Event::Close(frame))),
                 }
             }
+        }
+    }
+
+    /// What was found, after what the search itself demands: at the end of the input what is owed is
+    /// paid and nothing is kept for later; a fault fails the connection.
+    fn settled(
+        &mut self,
+        found: Result<Option<Found>, Violation>,
+        reply: &mut Outbound,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Found>, Violation> {
+        match found {
+            Ok(Some(found)) => Ok(Some(found)),
+            Ok(None) => {
+                self.spare = None;
+                reply.settle_pongs(out);
+                Ok(None)
+            }
+            Err(violation) => Err(self.heard.fail(violation, reply, out)),
         }
     }
 
