@@ -110,6 +110,11 @@ impl Ctx<'_> {
         self.core.wheel.set(at, Due::Alarm(alarm));
     }
 
+    /// How many timers and alarms are pending, the loop's own among them.
+    pub fn timers(&self) -> usize {
+        self.core.wheel.len()
+    }
+
     /// Who is at the other end; asks the system.
     pub fn remote(&self, token: Token) -> Option<Peer> {
         self.core.get(token)?.stream.peer().ok()

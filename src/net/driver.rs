@@ -65,6 +65,9 @@ pub enum Close {
     /// At once; what waits is dropped.
     Now,
     /// When what waits is sent. Input is no longer read. Right when the peer is known to be done.
+    ///
+    /// A peer that takes a little now and then can draw this out; the connection's timers still fire, and
+    /// `Now` ends it.
     Flush,
     /// When what waits is sent, say so (FIN), then read and drop until the peer is done too, within
     /// [`Limits::linger`](super::Limits::linger). Closing with input unread would reset the connection, and

@@ -46,7 +46,7 @@ pub struct Spare {
 
 impl Outbox {
     /// Takes all of `bytes` and leaves it empty. Short ones are copied behind what waits; long ones change
-    /// hands, and `bytes` gets another buffer for it.
+    /// hands, and `bytes` gets another buffer for it, unless the buffer is mostly empty.
     pub fn push_owned(&mut self, bytes: &mut Vec<u8>, spare: &mut Spare) {
         if bytes.is_empty() {
             return;
@@ -60,7 +60,8 @@ impl Outbox {
             return;
         }
         let mut segment = spare.buffers.pop().unwrap_or_default();
-        if bytes.len() <= COPY_MAX {
+        // A large buffer with little in it is not worth keeping for one peer: only bytes are counted.
+        if bytes.len() <= COPY_MAX || bytes.len() < bytes.capacity() / 2 {
             segment.append(bytes);
         } else {
             std::mem::swap(&mut segment, bytes);

@@ -339,6 +339,7 @@ fn a_chunk_that_is_not_as_it_says_is_refused() {
         "0\r\nX: y\n",
         "0\r\n\n",
         "0\r\n\rX",
+        "0\r\nX : y",
         "0\r\n: x",
         "0\r\nX: \0",
     ] {

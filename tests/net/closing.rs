@@ -122,6 +122,7 @@ fn a_token_never_names_the_next_connection_in_its_place() {
     reactor.parts().1.close(old, Close::Now);
     reactor.parts().1.close(old, Close::Now);
     until(&mut reactor, "close", |driver| closes(driver) == [Closed::Asked]);
+    assert_eq!(reactor.parts().1.timers(), 0, "the timer went with its connection");
     let (mut second, new) = connect(&mut reactor, address);
     assert_eq!(old.index(), new.index());
     let (_, mut ctx) = reactor.parts();

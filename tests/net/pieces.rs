@@ -185,3 +185,20 @@ fn what_is_cancelled_or_set_while_timers_fire_is_as_if_it_had_been_before() {
     );
     assert_eq!(wheel.pop(ms(21)), Some(6));
 }
+
+#[test]
+fn a_large_buffer_with_little_in_it_stays_with_its_owner() {
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    let mut scratch = Vec::with_capacity(1 << 20);
+    scratch.resize(5000, 1);
+    outbox.push_owned(&mut scratch, &mut spare);
+    assert!(
+        scratch.is_empty() && scratch.capacity() >= 1 << 20,
+        "a slow peer would pin a megabyte"
+    );
+    // One that is full changes hands without a copy.
+    scratch.resize(1 << 20, 2);
+    outbox.push_owned(&mut scratch, &mut spare);
+    assert!(scratch.is_empty() && scratch.capacity() < 1 << 20);
+    assert_eq!(outbox.bytes(), 5000 + (1 << 20));
+}
