@@ -76,6 +76,15 @@ fn the_codec_knows_no_io_clock_threads_randomness_or_logging() {
 }
 
 #[test]
+fn only_the_event_loop_names_mio() {
+    for (path, text) in sources_of("") {
+        let net = path.to_string_lossy().contains("/net/");
+        let found = code(&text).find(|line| line.contains("mio::"));
+        assert!(net || found.is_none(), "{}: {found:?}", path.display());
+    }
+}
+
+#[test]
 fn unsafe_code_stands_in_the_mask_kernels_only() {
     for (path, text) in sources_of("") {
         let allowed = path.to_string_lossy().contains("mask");

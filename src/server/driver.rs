@@ -389,6 +389,11 @@ impl Driver for Harbour {
         match (&mut session.stage, timer) {
             (Stage::Open(connection, keepalive), KEEPALIVE) => {
                 let now = ctx.now();
+                // A peer that has much to take is not read from, so its pongs wait; whether it takes
+                // anything is the loop's to watch.
+                if ctx.queued(token) > 0 {
+                    keepalive.heard(now);
+                }
                 let mut duty = keepalive.duty(now);
                 if duty == Duty::Ping {
                     let mut out = Vec::new();
@@ -465,7 +470,7 @@ fn too_slow(ctx: &mut Ctx<'_>, token: Token, tx: &mut Outbound, out: &mut Vec<u8
     if tx.close(Some(frame), out).is_ok() {
         ctx.send_owned(token, out);
     }
-    ctx.close(token, Close::Flush);
+    ctx.close(token, Close::Linger);
 }
 
 /// An address as ws shows it on a socket for both families: `::ffff:127.0.0.1`.
