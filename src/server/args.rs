@@ -11,7 +11,7 @@ use crate::proto::deflate::Deflate;
 
 /// A chat relay that speaks WebSocket.
 ///
-/// Without arguments it serves on http://127.0.0.1:8080/ (and [::1]): a page to try it with, and by path
+/// Without arguments it serves on http://127.0.0.1:8080/ (and the same port of ::1): a page to try it with, and by path
 /// /broadcast (to all others of the room), /ws (with names), /direct (user directory), /im (one-to-one)
 /// and /echo. ?room= and ?user= say where and who.
 #[derive(Parser, Debug)]
