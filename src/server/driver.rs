@@ -14,7 +14,7 @@ use crate::proto::{
     self, CloseCode, CloseFrame, Connection, Duty, Event, Input, Keepalive, Message, Outbound,
     Prepared, Transport,
 };
-use crate::relay::{self, ConnId, Effect, Hub, Kind, RoomName, Shared, UserName};
+use crate::relay::{self, ConnId, Effect, Hub, Kind, Shared};
 
 /// Handshake, and the answer to a close.
 const DEADLINE: Timer = Timer::First;
@@ -154,14 +154,6 @@ impl Harbour {
             return Err(Refusal::new(503, "the server is going down, try again soon"));
         }
         let route = Route::of(request);
-        let bad =
-            |what: &str, error: relay::NameError| Refusal::new(400, format!("{what}: {error}"));
-        if let Some(room) = route.room.as_deref().filter(|room| !room.is_empty()) {
-            RoomName::new(room).map_err(|error| bad("room", error))?;
-        }
-        if let Some(user) = route.user.as_deref().filter(|user| !user.is_empty()) {
-            UserName::new(user).map_err(|error| bad("user", error))?;
-        }
         let mut connection = Connection::server(Arc::clone(&self.codec));
         let agreed = self.codec.deflate.as_ref().and_then(|policy| upgrade.deflate(policy));
         if let (Some((params, _)), Some(policy)) = (&agreed, &self.codec.deflate) {

@@ -70,6 +70,17 @@ fn only_allowed_origins_connect() {
 }
 
 #[test]
+fn a_room_or_name_that_may_not_be_is_refused_before_the_upgrade() {
+    let server = Server::start(&[]);
+    for query in ["room=@inbox", "user=a%0Ab", "room=%00"] {
+        let target = format!("/ws?{query}");
+        let mut actor = Actor::request(server.addresses[0], "GET", &target, &[], b"");
+        actor.watch(2);
+        assert_eq!(actor.saw, [Saw::Http(400), Saw::TcpEnd], "{query}");
+    }
+}
+
+#[test]
 fn an_echo_that_is_never_read_costs_bounded_memory() {
     let server = Server::start(&[]);
     let mut good = Actor::open(server.addresses[0], "/echo");

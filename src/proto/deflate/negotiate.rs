@@ -89,12 +89,12 @@ pub struct Params {
 pub struct Deflate {
     /// Ask (as a client) or promise (as a server) that the server forgets its window after each message.
     ///
-    /// Default `true`: a compressor that remembers holds about 370 KiB for each connection, even an idle one.
+    /// Default `true`: a compressor that remembers holds about 390 KiB for each connection, even an idle one.
     pub server_no_context_takeover: bool,
     /// Promise (as a client) or ask (as a server) that the client forgets its window after each message.
     ///
     /// Default `true`: with `false` an idle connection keeps the last `1 << client_max_window_bits`
-    /// bytes of what its client sent, or a client its compressor of about 370 KiB.
+    /// bytes of what its client sent, or a client its compressor of about 390 KiB.
     pub client_no_context_takeover: bool,
     /// The largest window that the server may compress with.
     ///
