@@ -6,7 +6,9 @@
 mod args;
 mod config;
 mod driver;
+mod log;
 mod page;
+mod paths;
 mod route;
 mod session;
 
@@ -20,8 +22,10 @@ use signal_hook::iterator::Signals;
 use crate::net::{Address, ListenOptions, Listener, Reactor};
 
 pub use args::Args;
-pub use config::{Config, Listen};
+pub use config::{Config, History, Listen, SHARDS_MAX, TlsFiles};
 use driver::{Harbour, Post};
+pub use log::{Log, LogFormat};
+pub use paths::{Door, Paths};
 pub use route::Route;
 
 /// Why the server could not start or go on. One sentence with its remedy.
