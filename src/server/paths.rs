@@ -91,12 +91,16 @@ impl Paths {
     /// Where a request's path leads. What stands below a door's path leads there too, the longest first:
     /// `/ws/anything` is `/ws`. Only `/` stands for itself alone.
     pub fn door(&self, path: &str) -> Option<Door> {
+        self.own_door(path).or(self.others)
+    }
+
+    /// The same, but nothing for paths that no door has.
+    pub(super) fn own_door(&self, path: &str) -> Option<Door> {
         let doors = Door::ALL.into_iter().filter_map(|door| Some((door, self.get(door)?)));
         doors
             .filter(|(_, at)| leads(path, at))
             .max_by_key(|(_, at)| trimmed(at).len())
             .map(|(door, _)| door)
-            .or(self.others)
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::bridge::Bridge;
-use super::harbour::Common;
+use super::common::Common;
 use super::session::{Session, Sessions, Stage, Visit};
 use crate::http;
 use crate::net::{Close, Closed, Ctx, Driver, Mail, Peer, Stream, Timer, Token};
@@ -77,15 +77,23 @@ impl Shard {
         self.mails = mails;
     }
 
-    /// A new connection, here or from another loop.
-    fn begin(&mut self, ctx: &mut Ctx<'_>, token: Token) -> ConnId {
+    /// A new connection, here or from another loop. False if it is turned away.
+    fn begin(&mut self, ctx: &mut Ctx<'_>, token: Token, peer: Option<Peer>) -> bool {
         let visit = Visit::new(http::Limits {
             head_bytes_max: self.common.config.head.head_bytes_max,
             fields_max: self.common.config.head.headers_max,
             ..http::Limits::default()
         });
         ctx.set_timer(token, DEADLINE, self.common.config.handshake_timeout);
-        self.sessions.begin(token, Stage::Visiting(Box::new(visit)))
+        let conn = self.sessions.begin(token, Stage::Visiting(Box::new(visit)));
+        if let Some(Peer::Tcp(address)) = peer
+            && !self.common.admission.admit(conn, address.ip())
+        {
+            tracing::info!(address = %address.ip(), "turned away: this address has its share");
+            ctx.close(token, Close::Now);
+            return false;
+        }
+        true
     }
 
     /// Bytes of a peer, whatever it is to us.
@@ -138,7 +146,7 @@ impl Shard {
 
     /// The next look at a silent peer.
     fn keep_alive(&mut self, ctx: &mut Ctx<'_>, token: Token) {
-        let Some(Session { stage: Stage::Talking(talk), .. }) = self.sessions.of(token) else {
+        let Some(Session { stage: Stage::Talking(talk), conn, .. }) = self.sessions.of(token) else {
             return;
         };
         let now = ctx.now();
@@ -158,7 +166,7 @@ impl Shard {
         match duty {
             Duty::WaitUntil(due) => ctx.set_timer(token, KEEPALIVE, due.saturating_sub(now)),
             Duty::Ping | Duty::GiveUp => {
-                tracing::debug!(conn = self.sessions_conn(token), "silent, given up");
+                tracing::debug!(conn = conn.0, "silent for too long, given up");
                 ctx.close(token, Close::Now);
             }
         }
@@ -169,14 +177,11 @@ impl Driver for Shard {
     type Mail = Post;
 
     fn accepted(&mut self, ctx: &mut Ctx<'_>, token: Token, _: usize, peer: Peer) {
-        let conn = self.begin(ctx, token);
-        if let Peer::Tcp(address) = peer
-            && !self.common.admission.admit(conn, address.ip())
-        {
-            tracing::info!(address = %address.ip(), "refused: too many connections of this address");
-            return ctx.close(token, Close::Now);
+        if !self.begin(ctx, token, Some(peer)) {
+            return;
         }
-        if let Some(tls) = &self.common.tls
+        if matches!(peer, Peer::Tcp(_))
+            && let Some(tls) = &self.common.tls
             && let Err(error) = ctx.start_tls(token, tls.current())
         {
             tracing::warn!(%error, "no TLS session");
@@ -210,7 +215,7 @@ impl Driver for Shard {
             }
             DEADLINE => match self.sessions.of(token).map(|it| &it.stage) {
                 Some(Stage::Visiting(visit)) => {
-                    let busy = visit.requests.is_busy() || visit.requests_begun();
+                    let busy = visit.requests.is_busy();
                     self.visit_expired(ctx, token, busy);
                 }
                 _ => ctx.close(token, Close::Now),
@@ -229,8 +234,10 @@ impl Driver for Shard {
             Post::Adopt(moving) => {
                 let Moving { stream, mut bytes } = *moving;
                 if let Ok(token) = ctx.adopt(stream, 0) {
-                    self.begin(ctx, token);
-                    self.heard(ctx, token, &mut bytes);
+                    let peer = ctx.remote(token);
+                    if self.begin(ctx, token, peer) {
+                        self.heard(ctx, token, &mut bytes);
+                    }
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::route::Route;
 use super::session::{Stage, Talk, Visit};
-use super::shard::{DEADLINE, KEEPALIVE, MOVING, Moving, Post, Shard};
+use super::shard::{DEADLINE, KEEPALIVE, HELD, Moving, Post, Shard};
 use crate::http::{self, Event, Framing, Head, Reply, Served, Status};
 use crate::net::{Close, Ctx, Peer, Token};
 use crate::proto::handshake::{Answer, Refusal, Request, RequestReader};
@@ -127,7 +127,7 @@ impl Shard {
             None => {
                 // An answer is still on its way; the request waits for it to leave.
                 ctx.pause(token);
-                ctx.set_timer(token, MOVING, MOVE_RETRY);
+                ctx.set_timer(token, HELD, MOVE_RETRY);
                 self.sessions.put(token, Stage::Visiting(visit));
             }
         }
@@ -146,8 +146,9 @@ impl Shard {
             Err(error) => return self.refused(&error.into()),
         };
         let route = Route::of(&self.common.config.paths, request.path(), request.query());
-        let page = self.common.files.has(head.path()) || HEALTH.contains(&head.path());
-        if !request.wants_websocket() && (page || route.is_none()) {
+        let ours = || self.common.files.has(head.path()) || HEALTH.contains(&head.path());
+        let door = self.common.config.paths.own_door(request.path());
+        if !request.wants_websocket() && (door.is_none() || ours()) {
             return self.answer(head);
         }
         match self.welcome(ctx, token, conn, head, &request, route) {
