@@ -27,7 +27,8 @@
 //! | `net` | `net`: an event loop that knows no protocol | `std`, mio, socket2 |
 //! | `http` | `http`: the little HTTP/1.1 of a relay | `std`, httparse |
 //! | `relay` | `relay`: rooms, users, wire languages | `std` |
-//! | `server` | `server`: the relay as a program | `deflate`, `net`, `http`, `relay`, clap, signal-hook, url |
+//! | `broker` | `broker`: who orders and keeps messages, and carries them between nodes | `std` |
+//! | `server` | `server`: the relay as a program | `deflate`, `net`, `http`, `relay`, `broker`, clap, signal-hook, url |
 //!
 //! The default is all of them; `default-features = false` is the codec alone.
 
@@ -35,6 +36,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "broker")]
+pub mod broker;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "http")]
