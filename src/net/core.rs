@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mio::Registry;
 
-use super::connection::{After, Connection, OWN};
+use super::connection::{After, Connection, Input, OWN, Output};
 use super::driver::{Close, Closed, Sent, Timer};
 use super::limits::Limits;
 use super::listener::Listener;
@@ -15,6 +15,7 @@ use super::outbox::{Outbox, Spare};
 use super::slots::{Slots, Token};
 use super::stream::Stream;
 use super::timer::Wheel;
+use super::tls::Scratch;
 
 #[derive(Debug)]
 pub(super) struct Core {
@@ -23,6 +24,7 @@ pub(super) struct Core {
     pub(super) connections: Slots<Connection>,
     pub(super) wheel: Wheel<Due>,
     pub(super) spare: Spare,
+    pub(super) scratch: Scratch,
     pub(super) listeners: Vec<Door>,
     /// Time since the loop was made, as of this turn.
     pub(super) now: Duration,
@@ -72,16 +74,43 @@ impl Core {
         // The name must be known before the socket can be registered under it.
         let room = self.connections.next_token().ok_or(ErrorKind::OutOfMemory)?;
         stream.register(&self.registry, mio::Token(room.to_bits()))?;
-        self.connections
-            .insert(Connection::new(stream, listener))
-            .ok_or(ErrorKind::OutOfMemory.into())
+        let mut connection = Connection::new(stream, listener);
+        // What the last loop did not get round to; of the socket itself the system will speak.
+        if connection.stream.has_ended() {
+            connection.input = Input::UntilEnd;
+        }
+        let owes = connection.owes();
+        let token = self.connections.insert(connection).ok_or(ErrorKind::OutOfMemory)?;
+        if owes {
+            self.mark_dirty(token);
+        }
+        self.mark_ready(token);
+        Ok(token)
+    }
+
+    /// Takes a connection out of the loop. Not while it is closing or bytes wait in its outbox.
+    pub(super) fn release(&mut self, token: Token) -> Option<Stream> {
+        let it = self.get_mut(token)?;
+        if !it.takes_output() || !it.outbox.is_empty() || it.stream.has_failed() {
+            return None;
+        }
+        let registry = &self.registry;
+        let it = self.connections.get_mut(token)?;
+        it.stream.deregister(registry).ok()?;
+        let Connection { stream, timers, .. } = self.connections.remove(token)?;
+        for handle in timers.into_iter().flatten() {
+            self.wheel.cancel(handle);
+        }
+        // A place is free now.
+        self.accept_held = false;
+        Some(stream)
     }
 
     /// Whether bytes for `token` would be taken.
     pub(super) fn admit(&self, token: Token) -> Option<Sent> {
         match self.get(token) {
             Some(it) if it.takes_output() => {
-                (it.outbox.cost() >= self.limits.marks.full).then_some(Sent::Full)
+                (it.cost() >= self.limits.marks.full).then_some(Sent::Full)
             }
             _ => Some(Sent::Gone),
         }
@@ -93,7 +122,7 @@ impl Core {
         let Some(it) = self.get_mut(token) else {
             return Sent::Gone;
         };
-        if it.outbox.cost() >= high {
+        if it.cost() >= high {
             it.choked = true;
         }
         let sent = if it.choked { Sent::High } else { Sent::Queued };
@@ -111,7 +140,7 @@ impl Core {
 
     pub(super) fn mark_ready(&mut self, token: Token) {
         if let Some(it) = self.get_mut(token)
-            && it.readable
+            && it.readable()
             && it.wants_input()
             && !std::mem::replace(&mut it.in_ready, true)
         {
@@ -146,11 +175,25 @@ impl Core {
         };
         it.gone = true;
         it.outbox = Outbox::default();
+        let why = if it.stream.has_failed() { Closed::Tls } else { why };
         let timers = std::mem::take(&mut it.timers);
         for handle in timers.into_iter().flatten() {
             self.wheel.cancel(handle);
         }
         self.gone.push((token, why));
+    }
+
+    /// The peer broke TLS: an alert says so, and nothing else can be said. What it still sends is dropped,
+    /// or the alert might be lost to a reset.
+    pub(super) fn fail(&mut self, token: Token) {
+        if let Some(it) = self.get_mut(token) {
+            it.outbox = Outbox::default();
+            if it.after == After::Keep {
+                it.after = After::Linger;
+            }
+        }
+        self.mark_dirty(token);
+        self.mark_ready(token);
     }
 
     pub(super) fn set_timer(&mut self, token: Token, place: usize, at: Duration, due: Due) {
@@ -184,23 +227,20 @@ impl Core {
         if it.gone {
             return false;
         }
-        if it.writable && !it.outbox.is_empty() {
-            match it.outbox.flush(&mut it.stream, &mut self.spare) {
-                Ok((all, bytes)) => {
-                    it.writable = all;
-                    it.moved |= bytes > 0;
-                }
+        if it.writable {
+            match it.flush(&mut self.spare, &mut self.scratch) {
+                Ok(moved) => it.moved |= moved,
                 Err(error) => {
                     self.kill(token, Closed::Failed(error.kind()));
                     return false;
                 }
             }
         }
-        let drained = it.choked && it.outbox.cost() <= marks.low;
+        let drained = it.choked && it.cost() <= marks.low;
         if drained {
             it.choked = false;
         }
-        if !it.outbox.is_empty() {
+        if it.owes() {
             if it.timers[OWN].is_none() {
                 it.moved = false;
                 self.set_timer(token, OWN, stall, Due::Own(token));
@@ -215,7 +255,7 @@ impl Core {
         drained
     }
 
-    /// The outbox is empty: what was to follow follows.
+    /// Nothing waits to be sent: what was to follow follows.
     fn emptied(&mut self, token: Token) {
         let linger = self.now.saturating_add(self.limits.linger);
         let Some(it) = self.get_mut(token) else {
@@ -224,13 +264,13 @@ impl Core {
         if it.after == After::Close {
             return self.kill(token, Closed::Asked);
         }
-        if (it.shut_wanted || it.after == After::Linger) && !it.write_shut {
-            it.write_shut = true;
+        if it.output == Output::Ending || (it.after == After::Linger && it.output == Output::Open) {
+            it.output = Output::Ended;
             // Fails only when the peer has reset the connection, which reading will show.
             let _ = it.stream.shutdown_write();
         }
         if it.after == After::Linger {
-            if it.read_ended {
+            if it.input == Input::Ended {
                 return self.kill(token, Closed::Asked);
             }
             self.set_timer(token, OWN, linger, Due::Own(token));
@@ -245,7 +285,7 @@ impl Core {
             return;
         };
         it.timers[OWN] = None;
-        if it.outbox.is_empty() {
+        if !it.owes() {
             if it.after == After::Linger {
                 self.kill(token, Closed::Asked);
             }

@@ -83,6 +83,9 @@ pub enum Closed {
     Asked,
     /// Bytes waited and the peer took none for [`Limits::stall`](super::Limits::stall).
     Stalled,
+    /// TLS failed: what the peer sent is no TLS, its handshake or a record was wrong or cut off, or it said
+    /// that ours was. It was told by an alert, if one could be sent.
+    Tls,
     /// The connection broke, as by a reset.
     Failed(io::ErrorKind),
 }
