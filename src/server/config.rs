@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::log::Log;
 use super::paths::Paths;
+use crate::broker;
 use crate::net::{self, Address};
 use crate::proto;
 use crate::proto::handshake::HeadLimits;
@@ -158,12 +159,26 @@ impl Config {
         }
     }
 
-    pub(super) fn net_limits(&self) -> net::Limits {
+    /// Of one loop of so many: connections are shared out evenly.
+    pub(super) fn net_limits(&self, number: usize, of: usize) -> net::Limits {
+        let (share, rest) = (self.max_connections / of, self.max_connections % of);
         net::Limits {
-            connections_max: self.max_connections,
+            connections_max: share + usize::from(number < rest),
             linger: self.close_timeout,
             stall: self.stall_timeout,
             ..net::Limits::default()
+        }
+    }
+}
+
+impl History {
+    /// What the broker keeps.
+    pub(super) fn limits(&self) -> broker::Limits {
+        broker::Limits {
+            entries_per_channel: self.messages_max,
+            bytes_per_channel: self.bytes_max,
+            bytes: self.memory_max,
+            ..broker::Limits::default()
         }
     }
 }

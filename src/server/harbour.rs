@@ -5,13 +5,12 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::SystemTime;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use super::ServeError;
-use super::bridge::Bridge;
+use super::bridge::{Bridge, now_ms};
 use super::common::Common;
 use super::config::{Config, Listen, SHARDS_MAX};
 use super::shard::{Post, Shard};
@@ -64,15 +63,14 @@ fn bind(wanted: &[Listen]) -> Result<Vec<Listener>, ServeError> {
 fn reactors(common: &Arc<Common>, listeners: &[Listener]) -> io::Result<Vec<Reactor<Shard>>> {
     let config = &common.config;
     // Channels made anew must not look like those of an earlier run to clients that come back.
-    let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let cluster = Cluster::new(config.broker_limits(), super::bridge::millis(started));
+    let cluster = Cluster::new(config.history.limits(), now_ms());
     let shards = config.shards.clamp(1, SHARDS_MAX);
     let mut reactors = Vec::new();
     for number in 0..shards {
         let doors = listeners.iter().map(Listener::try_clone).collect::<io::Result<_>>()?;
         let limits = config.net_limits(number, shards);
         let number = u8::try_from(number).expect("there are at most 64");
-        let bridge = Bridge::new(&cluster);
+        let bridge = Bridge::new(&cluster, shards == 1);
         let shard = Shard::new(number, Arc::clone(common), bridge);
         reactors.push(Reactor::new(shard, doors, limits)?);
     }

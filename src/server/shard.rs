@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bridge::Bridge;
 use super::common::Common;
@@ -20,6 +21,8 @@ pub(super) const KEEPALIVE: Timer = Timer::Second;
 pub(super) const HELD: Timer = Timer::Third;
 /// After SIGTERM, when patience ends.
 const GRACE: u32 = 0;
+/// Over how long those who are sent away come back: a restart must be no storm.
+const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 
 /// The program inside one loop.
 #[derive(Debug)]
@@ -74,6 +77,9 @@ impl Shard {
 
     /// Makes the loops known to each other.
     pub(super) fn attach(&mut self, mails: Vec<Mail<Post>>) {
+        if let Some(own) = mails.get(usize::from(self.number)) {
+            self.bridge.attach(own.clone());
+        }
         self.mails = mails;
     }
 
@@ -118,7 +124,7 @@ impl Shard {
         self.draining = true;
         ctx.stop_listening();
         ctx.set_alarm(GRACE, self.common.config.grace);
-        self.hub.drain(self.common.config.reconnect_spread, &mut self.effects);
+        self.hub.drain(RECONNECT_SPREAD, &mut self.effects);
         self.settle(ctx, None);
         let goodbye =
             CloseFrame { code: CloseCode::GOING_AWAY, reason: "the server is going down" };
@@ -230,7 +236,10 @@ impl Driver for Shard {
     fn message(&mut self, ctx: &mut Ctx<'_>, mail: Post) {
         match mail {
             Post::Drain => self.drain(ctx),
-            Post::News => self.settle(ctx, None),
+            Post::News => {
+                self.bridge.rang();
+                self.settle(ctx, None);
+            }
             Post::Adopt(moving) => {
                 let Moving { stream, mut bytes } = *moving;
                 if let Ok(token) = ctx.adopt(stream, 0) {
