@@ -11,6 +11,7 @@ mod page;
 mod paths;
 mod route;
 mod session;
+mod settings;
 
 use std::fmt;
 use std::io;
@@ -21,10 +22,10 @@ use signal_hook::iterator::Signals;
 
 use crate::net::{Address, ListenOptions, Listener, Reactor};
 
-pub use args::Args;
+pub use args::{Task, UsageError, command};
 pub use config::{Config, History, Listen, SHARDS_MAX, TlsFiles};
 use driver::{Harbour, Post};
-pub use log::{Log, LogFormat};
+pub use log::{Log, LogFormat, LogGuard};
 pub use paths::{Door, Paths};
 pub use route::Route;
 
