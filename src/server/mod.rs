@@ -15,6 +15,7 @@ mod pages;
 mod paths;
 mod route;
 mod session;
+mod settings;
 mod shard;
 mod talk;
 mod tls;
@@ -25,10 +26,10 @@ use std::io;
 
 use crate::net::Address;
 
-pub use args::Args;
+pub use args::{Task, UsageError, command};
 pub use config::{Config, History, Listen, SHARDS_MAX, TlsFiles};
 pub use harbour::serve;
-pub use log::{Log, LogFormat};
+pub use log::{Log, LogFormat, LogGuard};
 pub use paths::{Door, Paths};
 pub use route::Route;
 pub use tls::TlsError;
