@@ -64,7 +64,7 @@ impl Log {
         };
         self.bytes -= oldest.content.bytes();
         self.lost = self.lost.max(oldest.at.offset);
-        if self.entries.len() < self.entries.capacity() / 4 {
+        if self.entries.len() <= self.entries.capacity() / 4 {
             self.entries.shrink_to(self.entries.len() * 2);
         }
     }
