@@ -255,10 +255,14 @@ impl Tls {
                     self.failed = true;
                     false
                 }
-                // Once more, for the alert; then no more.
-                Err(_) => !std::mem::replace(&mut self.failed, true),
+                Err(_) => {
+                    self.failed = true;
+                    false
+                }
             };
             at += discard;
+            // After a fault the session must see no more input, but hands over its alert.
+            let go_on = if self.failed { self.session.wants_write() } else { go_on };
             if !go_on {
                 return at;
             }

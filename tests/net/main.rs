@@ -6,7 +6,10 @@
 
 mod closing;
 mod doors;
+mod moving;
 mod pieces;
+#[cfg(feature = "net-tls")]
+mod tls;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -42,24 +45,44 @@ struct Echo {
     received: usize,
     reads: usize,
     most_queued: usize,
+    /// In one call.
+    most_received: usize,
     /// Bytes to answer each read with, instead of the same.
     answer: Option<Arc<[u8]>>,
     /// How to close on `finished`, if not as by default.
     on_finished: Option<Close>,
     quiet: bool,
+    /// Sent in `accepted`, and how to close then.
+    greeting: Option<(Vec<u8>, Option<Close>)>,
+    #[cfg(feature = "net-tls")]
+    tls: Option<Arc<sockeye::net::TlsConfig>>,
 }
 
 impl Driver for Echo {
     type Mail = u32;
 
-    fn accepted(&mut self, _: &mut Ctx<'_>, token: Token, listener: usize, _: Peer) {
+    fn accepted(&mut self, ctx: &mut Ctx<'_>, token: Token, listener: usize, _: Peer) {
         self.tokens.push(token);
         self.seen.push(Seen::Accepted(listener));
+        #[cfg(feature = "net-tls")]
+        if let Some(config) = &self.tls {
+            ctx.start_tls(token, Arc::clone(config)).unwrap();
+        }
+        if let Some((greeting, close)) = &self.greeting {
+            assert!(matches!(
+                ctx.send_owned(token, &mut greeting.clone()),
+                Sent::Queued | Sent::High
+            ));
+            if let Some(how) = close {
+                ctx.close(token, *how);
+            }
+        }
     }
 
     fn received(&mut self, ctx: &mut Ctx<'_>, token: Token, bytes: &mut [u8]) {
         self.received += bytes.len();
         self.reads += 1;
+        self.most_received = self.most_received.max(bytes.len());
         match &self.answer {
             _ if self.quiet => {}
             Some(answer) => {
