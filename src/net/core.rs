@@ -1,7 +1,7 @@
 //! The loop's state without the driver: connections, timers and the lists of who has something to do.
 //! Small steps on it; the order of the steps is the reactor's.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub(super) struct Core {
     pub(super) now: Duration,
     /// Whose input is to be read.
     pub(super) ready: VecDeque<Token>,
+    /// Bytes that were read and that the driver gave back, never none. Few connections have any.
+    pub(super) given_back: HashMap<Token, Vec<u8>>,
     /// Whose outbox is to be written, or whose close may be complete.
     pub(super) dirty: Vec<Token>,
     /// Whom the driver is to be told about.
@@ -111,7 +113,7 @@ impl Core {
 
     pub(super) fn mark_ready(&mut self, token: Token) {
         if let Some(it) = self.get_mut(token)
-            && it.readable
+            && (it.readable || it.gave_back)
             && it.wants_input()
             && !std::mem::replace(&mut it.in_ready, true)
         {
@@ -119,7 +121,28 @@ impl Core {
         }
     }
 
+    pub(super) fn give_back(&mut self, token: Token, bytes: &[u8]) {
+        if let Some(it) = self.get_mut(token)
+            && it.after == After::Keep
+            && !bytes.is_empty()
+        {
+            it.gave_back = true;
+            self.given_back.insert(token, bytes.to_vec());
+        }
+    }
+
+    /// What was given back, to be looked at again.
+    pub(super) fn take_given_back(&mut self, token: Token) -> Option<Vec<u8>> {
+        let it = self.connections.get_mut(token)?;
+        if !std::mem::take(&mut it.gave_back) {
+            return None;
+        }
+        self.given_back.remove(&token)
+    }
+
     pub(super) fn close(&mut self, token: Token, how: Close) {
+        // Nobody will look at it any more.
+        self.take_given_back(token);
         let Some(it) = self.get_mut(token) else {
             return;
         };
@@ -141,6 +164,7 @@ impl Core {
 
     /// The end of a connection: no more reads, writes and timers; the driver is told when the turn ends.
     pub(super) fn kill(&mut self, token: Token, why: Closed) {
+        self.take_given_back(token);
         let Some(it) = self.get_mut(token) else {
             return;
         };

@@ -47,6 +47,10 @@ struct Echo {
     /// How to close on `finished`, if not as by default.
     on_finished: Option<Close>,
     quiet: bool,
+    /// How many bytes of a read to take; the others are given back.
+    mouthful: Option<usize>,
+    /// Bytes of what was taken, in order.
+    taken: Vec<u8>,
 }
 
 impl Driver for Echo {
@@ -58,6 +62,12 @@ impl Driver for Echo {
     }
 
     fn received(&mut self, ctx: &mut Ctx<'_>, token: Token, bytes: &mut [u8]) {
+        let taken = self.mouthful.map_or(bytes.len(), |it| it.min(bytes.len()));
+        let (bytes, rest) = bytes.split_at_mut(taken);
+        ctx.give_back(token, rest);
+        if self.mouthful.is_some() {
+            self.taken.extend_from_slice(bytes);
+        }
         self.received += bytes.len();
         self.reads += 1;
         match &self.answer {
@@ -317,6 +327,67 @@ fn a_paused_connection_is_not_read_until_it_is_resumed() {
     assert_eq!(reactor.driver().received, 0);
     reactor.parts().1.resume(token);
     until(&mut reactor, "read", |driver| driver.received == 5);
+}
+
+#[test]
+fn what_is_given_back_comes_again_before_anything_newer_and_after_the_others() {
+    let (mut reactor, address) = echo(Limits { read_bytes: 1000, ..Limits::default() });
+    let (mut hungry, _) = connect(&mut reactor, address);
+    let (mut other, _) = connect(&mut reactor, address);
+    reactor.parts().0.mouthful = Some(7);
+    let sent: Vec<u8> = (0..=32).cycle().take(5000).collect();
+    hungry.write_all(&sent).unwrap();
+    until(&mut reactor, "a first mouthful", |driver| driver.reads > 0);
+    other.write_all(b"!").unwrap();
+    let before = reactor.driver().reads;
+    until(&mut reactor, "the other", |driver| driver.taken.contains(&b'!') || driver.reads > 100);
+    // The system may be slow to tell of it, the loop is not: a mouthful or a few, not 700.
+    assert!(reactor.driver().reads - before < 90, "{} turns", reactor.driver().reads - before);
+    until(&mut reactor, "all of it", |driver| driver.received == 5001);
+    let mut taken = std::mem::take(&mut reactor.parts().0.taken);
+    taken.retain(|&it| it != b'!');
+    assert_eq!(taken, sent);
+}
+
+#[test]
+fn what_is_given_back_waits_while_paused_or_choked_and_goes_with_the_connection() {
+    let marks = Marks { low: 10, high: 100, full: 1 << 20 };
+    let (mut reactor, address) = echo(Limits { marks, ..Limits::default() });
+    let (mut hungry, token) = connect(&mut reactor, address);
+    reactor.parts().0.mouthful = Some(5);
+    hungry.write_all(b"hello again").unwrap();
+    until(&mut reactor, "a mouthful", |driver| driver.reads == 1);
+    reactor.parts().1.pause(token);
+    for _ in 0..20 {
+        reactor.turn(Some(Duration::from_millis(1))).unwrap();
+    }
+    assert_eq!(reactor.driver().taken, b"hello");
+    reactor.parts().1.resume(token);
+    until(&mut reactor, "the second", |driver| driver.taken == b"hello again");
+    // Each answer is above the high mark: nothing more is looked at until the peer has taken it.
+    let answer: Arc<[u8]> = vec![7; 16 << 20].into();
+    reactor.parts().0.answer = Some(answer);
+    hungry.write_all(b"one two three").unwrap();
+    until(&mut reactor, "the third", |driver| driver.reads == 4);
+    for _ in 0..20 {
+        reactor.turn(Some(Duration::from_millis(1))).unwrap();
+    }
+    assert_eq!(reactor.driver().reads, 4, "the rest waits behind an answer that is not read");
+    // Closing forgets it.
+    reactor.parts().1.close(token, Close::Now);
+    until(&mut reactor, "the end", |driver| driver.seen.contains(&Seen::Closed(Closed::Asked)));
+    assert_eq!(reactor.driver().reads, 4);
+}
+
+#[test]
+fn the_end_comes_behind_what_was_given_back() {
+    let (mut reactor, address) = echo(Limits::default());
+    let (mut hungry, _) = connect(&mut reactor, address);
+    reactor.parts().0.mouthful = Some(3);
+    hungry.write_all(b"the last words").unwrap();
+    hungry.shutdown(Shutdown::Write).unwrap();
+    until(&mut reactor, "the end", |driver| driver.seen.contains(&Seen::Finished));
+    assert_eq!(reactor.driver().taken, b"the last words");
 }
 
 #[test]
