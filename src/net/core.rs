@@ -79,14 +79,26 @@ impl Core {
             .ok_or(ErrorKind::OutOfMemory.into())
     }
 
-    /// Whether bytes for `token` would be taken.
-    pub(super) fn admit(&self, token: Token) -> Option<Sent> {
-        match self.get(token) {
-            Some(it) if it.takes_output() => {
-                (it.outbox.cost() >= self.limits.marks.full).then_some(Sent::Full)
+    /// Whether bytes for `token` would be taken; if not, why.
+    pub(super) fn admit(&mut self, token: Token) -> Option<Sent> {
+        let full = self.limits.marks.full;
+        let Some(it) = self.connections.get_mut(token).filter(|it| it.takes_output()) else {
+            return Some(Sent::Gone);
+        };
+        // Much in one turn makes nobody slow: only what the peer was offered and did not take counts.
+        if it.outbox.cost() >= full && it.writable {
+            match it.outbox.flush(&mut it.stream, &mut self.spare) {
+                Ok((all, bytes)) => {
+                    it.writable = all;
+                    it.moved |= bytes > 0;
+                }
+                Err(error) => {
+                    self.kill(token, Closed::Failed(error.kind()));
+                    return Some(Sent::Gone);
+                }
             }
-            _ => Some(Sent::Gone),
         }
+        self.get(token).filter(|it| it.outbox.cost() >= full).map(|_| Sent::Full)
     }
 
     /// After bytes were queued: remember to write them, and whether that is a lot.

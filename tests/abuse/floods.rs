@@ -66,6 +66,17 @@ fn an_echo_of_large_messages_that_is_never_read_costs_bounded_memory() {
 }
 
 #[test]
+fn answers_longer_than_what_asks_for_them_cost_bounded_memory_where_they_are_not_read() {
+    let trial = Trial::start(&[]);
+    // A byte comes back with the longest of names before it, and a packet comes back twice.
+    unread(&trial, &format!("/ws?user={}", "n".repeat(128)), &masked(0x81, b"x"));
+    let packet = br#"{"type":"get-enter","toId":"me","userId":"me"}"#;
+    let enter = br#"{"type":"get-pass","userId":"me"}"#;
+    unread(&trial, "/im", &[masked(0x81, enter), masked(0x81, packet)].concat());
+    trial.survived();
+}
+
+#[test]
 fn a_flood_of_tiny_messages_that_nobody_hears_starves_nobody() {
     let trial = Trial::start(&[]);
     let many = masked(0x82, b"x").repeat(10_000);
