@@ -28,6 +28,8 @@ pub(super) struct Connection {
     /// Bytes left since the stall timer was set.
     pub(super) moved: bool,
     pub(super) in_ready: bool,
+    /// The driver gave back bytes, which come before any that would be read.
+    pub(super) gave_back: bool,
     pub(super) in_dirty: bool,
     /// Closed; the driver hears of it at the end of the turn.
     pub(super) gone: bool,
@@ -82,6 +84,7 @@ impl Connection {
             choked: false,
             moved: false,
             in_ready: false,
+            gave_back: false,
             in_dirty: false,
             gone: false,
         }

@@ -1,7 +1,7 @@
 //! The loop's state without the driver: connections, timers and the lists of who has something to do.
 //! Small steps on it; the order of the steps is the reactor's.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(super) struct Core {
     pub(super) now: Duration,
     /// Whose input is to be read.
     pub(super) ready: VecDeque<Token>,
+    /// Bytes that were read and that the driver gave back, never none. Few connections have any.
+    pub(super) given_back: HashMap<Token, Vec<u8>>,
     /// Whose outbox is to be written, or whose close may be complete.
     pub(super) dirty: Vec<Token>,
     /// Whom the driver is to be told about.
@@ -91,7 +93,7 @@ impl Core {
     /// Takes a connection out of the loop. Not while it is closing or bytes wait in its outbox.
     pub(super) fn release(&mut self, token: Token) -> Option<Stream> {
         let it = self.get_mut(token)?;
-        if !it.takes_output() || !it.outbox.is_empty() || it.stream.has_failed() {
+        if !it.takes_output() || !it.outbox.is_empty() || it.gave_back || it.stream.has_failed() {
             return None;
         }
         let registry = &self.registry;
@@ -106,14 +108,23 @@ impl Core {
         Some(stream)
     }
 
-    /// Whether bytes for `token` would be taken.
-    pub(super) fn admit(&self, token: Token) -> Option<Sent> {
-        match self.get(token) {
-            Some(it) if it.takes_output() => {
-                (it.cost() >= self.limits.marks.full).then_some(Sent::Full)
+    /// Whether bytes for `token` would be taken; if not, why.
+    pub(super) fn admit(&mut self, token: Token) -> Option<Sent> {
+        let full = self.limits.marks.full;
+        let Some(it) = self.connections.get_mut(token).filter(|it| it.takes_output()) else {
+            return Some(Sent::Gone);
+        };
+        // Much in one turn makes nobody slow: only what the peer was offered and did not take counts.
+        if it.cost() >= full && it.writable {
+            match it.flush(&mut self.spare, &mut self.scratch) {
+                Ok(moved) => it.moved |= moved,
+                Err(error) => {
+                    self.kill(token, Closed::Failed(error.kind()));
+                    return Some(Sent::Gone);
+                }
             }
-            _ => Some(Sent::Gone),
         }
+        self.get(token).filter(|it| it.cost() >= full).map(|_| Sent::Full)
     }
 
     /// After bytes were queued: remember to write them, and whether that is a lot.
@@ -140,7 +151,7 @@ impl Core {
 
     pub(super) fn mark_ready(&mut self, token: Token) {
         if let Some(it) = self.get_mut(token)
-            && it.readable()
+            && (it.readable() || it.gave_back)
             && it.wants_input()
             && !std::mem::replace(&mut it.in_ready, true)
         {
@@ -148,7 +159,28 @@ impl Core {
         }
     }
 
+    pub(super) fn give_back(&mut self, token: Token, bytes: &[u8]) {
+        if let Some(it) = self.get_mut(token)
+            && it.after == After::Keep
+            && !bytes.is_empty()
+        {
+            it.gave_back = true;
+            self.given_back.insert(token, bytes.to_vec());
+        }
+    }
+
+    /// What was given back, to be looked at again.
+    pub(super) fn take_given_back(&mut self, token: Token) -> Option<Vec<u8>> {
+        let it = self.connections.get_mut(token)?;
+        if !std::mem::take(&mut it.gave_back) {
+            return None;
+        }
+        self.given_back.remove(&token)
+    }
+
     pub(super) fn close(&mut self, token: Token, how: Close) {
+        // Nobody will look at it any more.
+        self.take_given_back(token);
         let Some(it) = self.get_mut(token) else {
             return;
         };
@@ -170,6 +202,7 @@ impl Core {
 
     /// The end of a connection: no more reads, writes and timers; the driver is told when the turn ends.
     pub(super) fn kill(&mut self, token: Token, why: Closed) {
+        self.take_given_back(token);
         let Some(it) = self.get_mut(token) else {
             return;
         };

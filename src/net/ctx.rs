@@ -61,6 +61,16 @@ impl Ctx<'_> {
         self.core.get(token).map_or(0, |it| it.outbox.bytes() + it.stream.unsent())
     }
 
+    /// Gives back what of the bytes passed to [`received`](super::Driver::received) is not looked at yet, to be
+    /// called only from there. They come again, before any newer ones, when it is this connection's turn
+    /// again: after the others, and not while it is paused or has more than the high mark waiting for it.
+    /// So a driver that finds that few bytes mean much work does a part of it at a time.
+    ///
+    /// Copies them. At most one read's worth is held for each connection, since nothing is read meanwhile.
+    pub fn give_back(&mut self, token: Token, bytes: &[u8]) {
+        self.core.give_back(token, bytes);
+    }
+
     /// Stops reading from the peer, whose sending will then stop too.
     pub fn pause(&mut self, token: Token) {
         if let Some(it) = self.core.get_mut(token) {

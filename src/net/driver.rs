@@ -98,7 +98,7 @@ pub enum Sent {
     /// They wait, and now there is more than the high mark: the peer is slow. Its input is not read
     /// until it caught up.
     High,
-    /// Too much waits already; they were not taken.
+    /// Too much waits already, and the peer takes none of it for now; they were not taken.
     Full,
     /// There is no such connection, or its write side is closed; they were not taken.
     Gone,

@@ -60,6 +60,7 @@ impl<D: Driver> Reactor<D> {
             listeners: doors,
             now: Duration::ZERO,
             ready: Default::default(),
+            given_back: Default::default(),
             dirty: Vec::new(),
             gone: Vec::new(),
             accept_held: false,
@@ -220,7 +221,17 @@ impl<D: Driver> Reactor<D> {
         if let Some(it) = self.core.connections.get_mut(token) {
             it.in_ready = false;
         }
+        if self.core.get(token).is_some_and(|it| it.gave_back && it.wants_input())
+            && let Some(mut bytes) = self.core.take_given_back(token)
+        {
+            self.driver.received(&mut Ctx { core: &mut self.core }, token, &mut bytes);
+            // That was its turn.
+            return self.core.mark_ready(token);
+        }
         while let Some(it) = self.core.get_mut(token) {
+            if it.gave_back {
+                return self.core.mark_ready(token);
+            }
             if !it.readable() || !it.wants_input() {
                 return;
             }
