@@ -177,6 +177,7 @@ impl Harbour {
             user: route.user.as_deref(),
             remote_addr: &address,
             remote_port: port,
+            kept: false,
         };
         if let Err(error) = self.hub.open(conn, &opening, &mut self.effects) {
             self.out.clear();
@@ -255,8 +256,14 @@ impl Harbour {
                         _ => self.close(ctx, conn, frame),
                     }
                 }
-                // One loop has one hub.
-                Effect::Elsewhere(_) => {}
+                // One loop has one hub, and no broker yet.
+                Effect::Elsewhere(_)
+                | Effect::Introduce { .. }
+                | Effect::Follow(_)
+                | Effect::Unfollow(_)
+                | Effect::Publish(_)
+                | Effect::Open { .. }
+                | Effect::Read { .. } => {}
             }
         }
         self.effects = effects;
