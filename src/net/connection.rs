@@ -27,12 +27,33 @@ pub(super) struct Connection {
     pub(super) choked: bool,
     /// Bytes left since the stall timer was set.
     pub(super) moved: bool,
-    pub(super) in_ready: bool,
     /// The driver gave back bytes, which come before any that would be read.
     pub(super) gave_back: bool,
-    pub(super) in_dirty: bool,
+    pub(super) listed: Listed,
     /// Closed; the driver hears of it at the end of the turn.
     pub(super) gone: bool,
+}
+
+/// Which of the loop's lists it stands in: two facts in one byte.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listed(u8);
+
+impl Listed {
+    /// Its input is to be read.
+    pub(super) const READY: u8 = 1;
+    /// Its outbox is to be written.
+    pub(super) const DIRTY: u8 = 2;
+
+    /// Puts it in a list. False if it stands there already.
+    pub(super) fn enter(&mut self, list: u8) -> bool {
+        let new = self.0 & list == 0;
+        self.0 |= list;
+        new
+    }
+
+    pub(super) fn leave(&mut self, list: u8) {
+        self.0 &= !list;
+    }
 }
 
 /// What is known of the peer's bytes.
@@ -83,9 +104,8 @@ impl Connection {
             paused: false,
             choked: false,
             moved: false,
-            in_ready: false,
             gave_back: false,
-            in_dirty: false,
+            listed: Listed(0),
             gone: false,
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mio::Registry;
 
-use super::connection::{After, Connection, Input, OWN, Output};
+use super::connection::{After, Connection, Input, Listed, OWN, Output};
 use super::driver::{Close, Closed, Sent, Timer};
 use super::limits::Limits;
 use super::listener::Listener;
@@ -143,7 +143,7 @@ impl Core {
 
     pub(super) fn mark_dirty(&mut self, token: Token) {
         if let Some(it) = self.get_mut(token)
-            && !std::mem::replace(&mut it.in_dirty, true)
+            && it.listed.enter(Listed::DIRTY)
         {
             self.dirty.push(token);
         }
@@ -153,7 +153,7 @@ impl Core {
         if let Some(it) = self.get_mut(token)
             && (it.readable() || it.gave_back)
             && it.wants_input()
-            && !std::mem::replace(&mut it.in_ready, true)
+            && it.listed.enter(Listed::READY)
         {
             self.ready.push_back(token);
         }
@@ -256,7 +256,7 @@ impl Core {
         let Some(it) = self.connections.get_mut(token) else {
             return false;
         };
-        it.in_dirty = false;
+        it.listed.leave(Listed::DIRTY);
         if it.gone {
             return false;
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Poll};
 
-use super::connection::{After, Connection, Input, Output};
+use super::connection::{After, Connection, Input, Listed, Output};
 use super::core::{Core, Door, Due};
 use super::ctx::Ctx;
 use super::driver::{Closed, Driver};
@@ -219,7 +219,7 @@ impl<D: Driver> Reactor<D> {
     fn read(&mut self, token: Token) {
         let mut budget = self.core.limits.read_budget;
         if let Some(it) = self.core.connections.get_mut(token) {
-            it.in_ready = false;
+            it.listed.leave(Listed::READY);
         }
         if self.core.get(token).is_some_and(|it| it.gave_back && it.wants_input())
             && let Some(mut bytes) = self.core.take_given_back(token)
