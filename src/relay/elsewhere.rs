@@ -42,7 +42,7 @@ pub enum Elsewhere {
 }
 
 /// An [`Elsewhere`] as fields that any wire has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Parts<'a> {
     /// Which of them.
     pub kind: u8,
@@ -51,7 +51,7 @@ pub struct Parts<'a> {
     /// A user's name.
     pub from: &'a str,
     /// The message; empty if it has none.
-    pub body: &'a [u8],
+    pub body: Arc<[u8]>,
 }
 
 const SAID_TEXT: u8 = 0;
@@ -60,10 +60,19 @@ const SIGNAL: u8 = 2;
 const ENTERED: u8 = 3;
 const LEFT: u8 = 4;
 
+fn nothing() -> Arc<[u8]> {
+    Arc::new([])
+}
+
 /// What travels was within its sender's limit; this only bounds what is judged.
 const DEPTH_MAX: u8 = u8::MAX;
 
 impl Elsewhere {
+    /// Whether it is only for hubs that follow its channel; all others are for every hub.
+    pub const fn is_for_followers(&self) -> bool {
+        matches!(self, Self::Said(_) | Self::Signal { .. })
+    }
+
     /// The room or inbox that it is about.
     pub fn channel(&self) -> &str {
         match self {
@@ -90,21 +99,21 @@ impl Elsewhere {
                     Kind::Text => SAID_TEXT,
                     Kind::Binary => SAID_BINARY,
                 };
-                Parts { kind, channel, from: said.from.as_str(), body: &said.message.bytes }
+                Parts { kind, channel, from: said.from.as_str(), body: Arc::clone(&said.message.bytes) }
             }
             Self::Signal { from, body, .. } => {
-                Parts { kind: SIGNAL, channel, from: from.as_str(), body }
+                Parts { kind: SIGNAL, channel, from: from.as_str(), body: Arc::clone(body) }
             }
             Self::Entered { user, .. } => {
-                Parts { kind: ENTERED, channel, from: user.as_str(), body: &[] }
+                Parts { kind: ENTERED, channel, from: user.as_str(), body: nothing() }
             }
             Self::Left { user, .. } => {
-                Parts { kind: LEFT, channel, from: user.as_str(), body: &[] }
+                Parts { kind: LEFT, channel, from: user.as_str(), body: nothing() }
             }
         }
     }
 
-    /// Copies the fields into one. `None` for what no hub says: an unknown kind, a name that may not
+    /// Makes one of its fields; the body is shared. `None` for what no hub says: an unknown kind, a name that may not
     /// be, a text that is not UTF-8, a signal that is not JSON.
     pub fn from_parts(parts: Parts<'_>) -> Option<Self> {
         let channel = parts.channel?;
@@ -114,18 +123,18 @@ impl Elsewhere {
             SAID_TEXT | SAID_BINARY => {
                 let kind = if parts.kind == SAID_TEXT { Kind::Text } else { Kind::Binary };
                 if kind == Kind::Text {
-                    str::from_utf8(body).ok()?;
+                    str::from_utf8(&body).ok()?;
                 }
                 let room = RoomName::new(channel).ok()?;
-                Self::Said(Said { room, from, message: Shared::new(kind, body) })
+                Self::Said(Said { room, from, message: Shared { kind, bytes: body } })
             }
             SIGNAL => {
                 match channel.strip_prefix('@') {
                     Some(user) => _ = UserName::new(user).ok()?,
                     None => _ = RoomName::new(channel).ok()?,
                 }
-                json::Value::read(str::from_utf8(body).ok()?, DEPTH_MAX)?;
-                Self::Signal { channel: channel.into(), from, body: body.into() }
+                json::Value::read(str::from_utf8(&body).ok()?, DEPTH_MAX)?;
+                Self::Signal { channel: channel.into(), from, body }
             }
             ENTERED => Self::Entered { room: RoomName::new(channel).ok()?, user: from },
             LEFT => Self::Left { room: RoomName::new(channel).ok()?, user: from },

@@ -23,7 +23,7 @@ pub(super) struct Bridge {
     /// Where the broker rings when something came from other loops.
     bell: Arc<OnceLock<Mail<Post>>>,
     /// Who waits for which answer.
-    asked: HashMap<broker::Ticket, Ask>,
+    asked: HashMap<broker::Ticket, (Ask, Answer)>,
     tickets: broker::Ticket,
     /// What other loops have no room for yet. Bounded by the senders, who are not heard meanwhile.
     held: VecDeque<Held>,
@@ -35,6 +35,14 @@ pub(super) struct Bridge {
     spoke: bool,
     /// Empty between calls.
     events: Vec<Event>,
+}
+
+/// How the hub is to be answered.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Published,
+    Opened,
+    Page,
 }
 
 /// Something that may fill the queues of other loops.
@@ -113,22 +121,23 @@ impl Bridge {
                         offset: at.offset,
                     }),
                 };
-                self.submit(ask, Request::Open { channel, replay, limit });
+                self.submit(ask, Answer::Opened, Request::Open { channel, replay, limit });
             }
             Effect::Read { ask, channel, before, after, limit } => {
-                self.submit(ask, Request::Read { channel, before, after, limit });
+                let request = Request::Read { channel, before, after, limit };
+                self.submit(ask, Answer::Page, request);
             }
             Effect::Elsewhere(what) | Effect::Introduce { what, .. } => {
-                self.send(Held::Pass(passing(what)));
+                self.send(Held::Pass(passing(&what)));
             }
             // Not the broker's.
             Effect::Send { .. } | Effect::SendMany { .. } | Effect::Close { .. } => {}
         }
     }
 
-    fn submit(&mut self, ask: Ask, request: Request) {
+    fn submit(&mut self, ask: Ask, answer: Answer, request: Request) {
         self.tickets += 1;
-        self.asked.insert(self.tickets, ask);
+        self.asked.insert(self.tickets, (ask, answer));
         self.broker.submit(self.tickets, request, now_ms());
         self.news = true;
     }
@@ -148,7 +157,7 @@ impl Bridge {
                 return self.held.push_front(what);
             }
             match what {
-                Held::Publish(ask, request) => self.submit(ask, request),
+                Held::Publish(ask, request) => self.submit(ask, Answer::Published, request),
                 Held::Pass(passing) => {
                     // Refused only where a message larger than all that may wait meets others.
                     if let Err(refusal) = self.broker.pass(passing.clone()) {
@@ -180,13 +189,13 @@ impl Bridge {
         match event {
             Event::Entry(entry) => hub.entry(&self.entry(&entry), out),
             Event::Done { ticket, outcome } => {
-                if let Some(ask) = self.asked.remove(&ticket) {
-                    self.answer(hub, ask, &outcome, out);
+                if let Some((ask, answer)) = self.asked.remove(&ticket) {
+                    self.answer(hub, ask, answer, &outcome, out);
                 }
             }
             Event::Passed { from, passing } => {
                 if let Some(what) = elsewhere(&passing) {
-                    hub.elsewhere(NodeId(from.0), &what, out);
+                    hub.elsewhere(NodeId(from.0), what, out);
                 }
             }
             Event::NodeUp(node) => hub.node_up(NodeId(node.0), out),
@@ -194,7 +203,14 @@ impl Bridge {
         }
     }
 
-    fn answer(&self, hub: &mut Hub, ask: Ask, outcome: &Outcome, out: &mut Vec<Effect>) {
+    fn answer(
+        &self,
+        hub: &mut Hub,
+        ask: Ask,
+        answer: Answer,
+        outcome: &Outcome,
+        out: &mut Vec<Effect>,
+    ) {
         match outcome {
             Outcome::Published { places, duplicate } => {
                 let at = places.last().map_or(relay::Cursor::default(), |&at| cursor(at));
@@ -210,7 +226,14 @@ impl Bridge {
                 let page = Page { epoch: head.epoch, entries: &entries, more: *more };
                 hub.page(ask, Ok(page), out);
             }
-            Outcome::Refused(refusal) => hub.refused(ask, refused(*refusal), out),
+            Outcome::Refused(refusal) => {
+                let refused = refused(*refusal);
+                match answer {
+                    Answer::Published => hub.published(ask, Err(refused), out),
+                    Answer::Opened => hub.opened(ask, Err(refused), out),
+                    Answer::Page => hub.page(ask, Err(refused), out),
+                }
+            }
         }
     }
 
@@ -261,16 +284,16 @@ fn refused(refusal: Refusal) -> Refused {
 }
 
 /// Presence is for every node, all else for those that follow the channel.
-fn passing(what: Elsewhere) -> Passing {
+fn passing(what: &Elsewhere) -> Passing {
     let parts = what.to_parts();
     let content = Content {
         from: parts.from.into(),
         to: parts.channel.map(Into::into),
         kind: parts.kind,
-        body: parts.body.clone(),
+        body: parts.body,
         origin: 0,
     };
-    let channel = what.is_for_followers().then(|| parts.channel.map(Into::into)).flatten();
+    let channel = content.to.clone().filter(|_| what.is_for_followers());
     Passing { channel, content }
 }
 
@@ -279,7 +302,7 @@ fn elsewhere(passing: &Passing) -> Option<Elsewhere> {
         kind: passing.content.kind,
         channel: passing.content.to.as_deref(),
         from: &passing.content.from,
-        body: &passing.content.body,
+        body: Arc::clone(&passing.content.body),
     })
 }
 

@@ -20,7 +20,8 @@ pub(super) struct Common {
 }
 
 impl Common {
-    pub(super) fn new(config: Config, tls: Option<Reloadable>) -> Self {
+    pub(super) fn new(mut config: Config, tls: Option<Reloadable>) -> Self {
+        config.hub.cluster = config.shards > 1;
         Self {
             codec: Arc::new(config.codec.clone()),
             files: pages::files(),

@@ -71,10 +71,17 @@ fn reactors(common: &Arc<Common>, listeners: &[Listener]) -> io::Result<Vec<Reac
         let limits = config.net_limits(number, shards);
         let number = u8::try_from(number).expect("there are at most 64");
         let bridge = Bridge::new(&cluster, shards == 1);
-        let shard = Shard::new(number, Arc::clone(common), bridge);
+        let shard = Shard::new(number, Arc::clone(common), bridge, name()?);
         reactors.push(Reactor::new(shard, doors, limits)?);
     }
     Ok(reactors)
+}
+
+/// What nobody else is named, nor was.
+fn name() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes) >> 16)
 }
 
 /// Runs each loop on a thread of its own until all have ended. If one fails the others say goodbye.

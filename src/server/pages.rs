@@ -10,6 +10,12 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// The table of all files.
 pub(super) fn files() -> Files {
     let mut files = Files::new(POLICY);
+    let script = "text/javascript; charset=utf-8";
     files.add("/", "text/html; charset=utf-8", include_bytes!("page/index.html"));
+    files.add("/chat.css", "text/css; charset=utf-8", include_bytes!("page/chat.css"));
+    files.add("/chat.js", script, include_bytes!("page/chat.js"));
+    files.add("/text.js", script, include_bytes!("page/text.js"));
+    files.add("/wire.js", script, include_bytes!("page/wire.js"));
+    files.add("/icon.svg", "image/svg+xml", include_bytes!("page/icon.svg"));
     files
 }

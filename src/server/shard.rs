@@ -11,7 +11,7 @@ use super::session::{Session, Sessions, Stage, Visit};
 use crate::http;
 use crate::net::{Close, Closed, Ctx, Driver, Mail, Peer, Stream, Timer, Token};
 use crate::proto::{CloseCode, CloseFrame, Duty};
-use crate::relay::{ConnId, Effect, Hub};
+use crate::relay::{self, Effect, Hub};
 
 /// Handshake, and the answer to a close.
 pub(super) const DEADLINE: Timer = Timer::First;
@@ -61,10 +61,10 @@ pub(super) struct Moving {
 
 impl Shard {
     /// A loop's program. It serves nobody before [`attach`](Self::attach).
-    pub(super) fn new(number: u8, common: Arc<Common>, bridge: Bridge) -> Self {
+    pub(super) fn new(number: u8, common: Arc<Common>, bridge: Bridge, hub_id: u64) -> Self {
         Self {
             number,
-            hub: Hub::new(common.config.hub.clone()),
+            hub: Hub::new(relay::Config { hub_id, ..common.config.hub.clone() }),
             bridge,
             sessions: Sessions::new(number),
             mails: Vec::new(),

@@ -24,8 +24,17 @@ impl Shard {
         talk.keepalive.heard(ctx.now());
         let mut out = std::mem::take(&mut self.out);
         let (rx, tx) = talk.connection.split_mut();
+        let len = bytes.len();
         let mut input = Input::new(bytes);
+        let mut payload_bytes = 0;
+        let mut looked_at = len;
         loop {
+            // A read can hold a thousand messages that each come to a large answer: the others have their
+            // turn between, and what waits for this peer does not grow beyond its marks at once.
+            if out.len() >= ANSWERS_MAX || payload_bytes >= PAYLOAD_MAX {
+                looked_at = len - input.remaining();
+                break;
+            }
             let (kind, payload) = match rx.next(&mut input, tx, &mut out) {
                 Ok(Some(Event::Text(text))) => (Kind::Text, text.as_bytes()),
                 Ok(Some(Event::Binary(bytes))) => (Kind::Binary, bytes),
@@ -42,11 +51,13 @@ impl Shard {
                 }
                 Ok(None) => break,
             };
+            payload_bytes += payload.len();
             self.hub.message(conn, kind, payload, ctx.now(), &mut self.effects);
             // At once: what is owed to this peer stands before what the next message brings.
             self.settle(ctx, Some(Own { conn, tx, out: &mut out }));
         }
         self.settle(ctx, None);
+        ctx.give_back(token, bytes.get(looked_at..).unwrap_or_default());
         if !out.is_empty() && ctx.send_owned(token, &mut out) == Sent::Full {
             too_slow(ctx, token, talk.dialect, tx, &mut out);
         }
@@ -208,6 +219,10 @@ fn too_slow(
     ctx.close(token, Close::Linger);
 }
 
+/// Bytes of answers that one turn of one peer may bring: what may wait for it before its input is held.
+const ANSWERS_MAX: usize = 256 << 10;
+/// Bytes of messages, inflated, that one turn of one peer may bring: some milliseconds of work.
+const PAYLOAD_MAX: usize = 4 << 20;
 /// The native chat's: come back and resume, nothing is lost.
 const SLOW_CONSUMER: u16 = 4008;
 /// How long a speaker waits for other loops before it is heard again.

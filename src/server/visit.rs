@@ -256,6 +256,7 @@ impl Shard {
             user: route.user.as_deref(),
             remote_addr: &address,
             remote_port: port,
+            kept: route.room.as_deref().is_some_and(|room| self.bridge.keeps(room)),
         };
         self.hub
             .open(conn, &opening, &mut self.effects)
@@ -268,7 +269,10 @@ impl Shard {
 
 /// The native chat's own name if it is offered there; else the first offered that is allowed.
 fn subprotocol<'r>(offered: &[&'r str], dialect: Dialect, allowed: &[String]) -> Option<&'r str> {
-    let own = dialect.subprotocol().and_then(|own| offered.iter().find(|&&it| it == own));
+    let own = match dialect {
+        Dialect::Chat => offered.iter().find(|&&it| it == CHAT),
+        _ => None,
+    };
     let may = |name: &&&str| allowed.is_empty() || allowed.iter().any(|it| it == **name);
     own.or_else(|| offered.iter().find(may)).copied()
 }
@@ -281,6 +285,8 @@ fn shown(address: IpAddr) -> String {
     }
 }
 
+/// The native chat. A browser may offer other things beside it that are not for agreeing on.
+const CHAT: &str = "chat.sockeye.v1";
 /// For whoever watches over the server.
 const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 /// Answers that wait for one visitor before its next request is looked at: the largest file and some.
