@@ -267,6 +267,19 @@ fn a_message_larger_than_the_bound_passes_into_an_empty_queue() {
 }
 
 #[test]
+fn who_follows_both_channels_of_a_message_needs_room_for_both() {
+    let cluster = cluster(Limits { queue_bytes: 5000, ..Limits::default() });
+    let [mut ann, mut bob] = [(); 2].map(|()| silent(&cluster));
+    bob.follow("@ann");
+    bob.follow("@bob");
+    let body = "x".repeat(1800);
+    assert_eq!(say(&mut ann, "@bob", &body).offset, 1);
+    let both = ask(&mut ann, publish(&["@bob", "@ann"], &body, None));
+    assert!(matches!(both, Outcome::Refused(Refusal::Full { .. })));
+    assert_eq!(say(&mut ann, "@bob", &body).offset, 2);
+}
+
+#[test]
 fn what_is_polled_is_appended() {
     let cluster = cluster(Limits::default());
     let mut ann = silent(&cluster);

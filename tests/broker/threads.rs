@@ -115,7 +115,7 @@ fn who_joins_and_leaves_while_others_talk_has_no_gap_and_nothing_twice() {
                     NOW,
                 );
                 let mut here = false;
-                while !here || last.is_some_and(|at| at.offset < MESSAGES.min(joined + 50)) {
+                while !here || last.is_some_and(|at| at.offset < MESSAGES.min(joined + 3)) {
                     for event in sleeper.wait() {
                         match event {
                             Event::Done { ticket, outcome } => {
