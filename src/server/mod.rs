@@ -9,6 +9,7 @@ mod driver;
 mod page;
 mod route;
 mod session;
+mod tls;
 
 use std::fmt;
 use std::io;
@@ -23,6 +24,7 @@ pub use args::Args;
 pub use config::{Config, Listen};
 use driver::{Harbour, Post};
 pub use route::Route;
+pub use tls::{Reloadable, TlsError};
 
 /// Why the server could not start or go on. One sentence with its remedy.
 #[derive(Debug)]

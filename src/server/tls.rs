@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::ring;
-use rustls::pki_types::pem::{self, PemObject, SectionKind};
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ProducesTickets, ServerSessionMemoryCache, StoresServerSessions};
 use rustls::sign::CertifiedKey;
@@ -199,11 +199,7 @@ impl Resumption {
     }
 }
 
-fn read(
-    certificate: &Path,
-    key: &Path,
-    resumption: &Resumption,
-) -> Result<TlsConfig, TlsError> {
+fn read(certificate: &Path, key: &Path, resumption: &Resumption) -> Result<TlsConfig, TlsError> {
     let chain = read_chain(certificate)?;
     let pair = CertifiedKey::from_der(chain, read_key(key)?, &ring::default_provider())
         .map_err(|error| explain(&error, certificate, key))?;
@@ -225,10 +221,9 @@ fn explain(error: &rustls::Error, certificate: &Path, key: &Path) -> TlsError {
         rustls::Error::InconsistentKeys(_) => {
             TlsError::Mismatch { certificate: certificate.into(), key: key.into() }
         }
-        rustls::Error::InvalidCertificate(problem) => TlsError::UnusableCertificate {
-            file: certificate.into(),
-            problem: problem.to_string(),
-        },
+        rustls::Error::InvalidCertificate(problem) => {
+            TlsError::UnusableCertificate { file: certificate.into(), problem: problem.to_string() }
+        }
         other => TlsError::UnusableKey { file: key.into(), problem: other.to_string() },
     }
 }
@@ -271,7 +266,13 @@ fn read_file(file: &Path) -> Result<Vec<u8>, TlsError> {
 }
 
 fn malformed(file: &Path, error: &pem::Error) -> TlsError {
-    TlsError::Malformed { file: file.into(), problem: error.to_string() }
+    let problem = match error {
+        // It would say which as a list of numbers.
+        pem::Error::MissingSectionEnd { .. } => "a section has no end".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => "a section begins wrongly".to_owned(),
+        other => other.to_string(),
+    };
+    TlsError::Malformed { file: file.into(), problem }
 }
 
 /// TLS 1.2 sessions kept for peers that know no tickets. 256: browsers of today do.
@@ -280,5 +281,4 @@ const SESSIONS_MAX: usize = 256;
 const PEM_BYTES_MAX: u64 = 1 << 20;
 
 #[cfg(test)]
-#[path = "tls_tests.rs"]
 mod tests;

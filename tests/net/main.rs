@@ -6,6 +6,7 @@
 
 mod closing;
 mod doors;
+mod idle;
 mod moving;
 mod pieces;
 #[cfg(feature = "net-tls")]
@@ -411,13 +412,6 @@ fn mail_of_many_threads_arrives_once_each_and_in_their_order() {
         let of_thread = reactor.driver().mail.iter().filter(|&&it| it >> 16 == thread);
         assert!(of_thread.map(|it| it & 0xFFFF).eq(0..5000));
     }
-}
-
-#[test]
-fn an_idle_connection_is_small() {
-    let bytes = Reactor::<Echo>::CONNECTION_BYTES;
-    assert!(bytes <= 96, "{bytes} bytes");
-    assert_eq!(size_of::<Outbox>(), 8);
 }
 
 /// A chat of lines: each goes to everyone, as one shared segment.
