@@ -189,6 +189,8 @@ impl Core {
             Close::Flush => {
                 it.after = After::Close;
                 self.mark_dirty(token);
+                // If TLS has yet to agree on keys, its handshake goes on.
+                self.mark_ready(token);
             }
             // Closing already, and harsher.
             Close::Linger if it.after == After::Close => {}

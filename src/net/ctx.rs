@@ -94,10 +94,10 @@ impl Ctx<'_> {
 
     /// Sends what waits, then says that nothing more comes (FIN). Input is still read.
     pub fn shutdown_write(&mut self, token: Token) {
-        if let Some(it) = self.core.get_mut(token) {
-            if it.output == Output::Open {
-                it.output = Output::Ending;
-            }
+        if let Some(it) = self.core.get_mut(token)
+            && it.output == Output::Open
+        {
+            it.output = Output::Ending;
         }
         self.core.mark_dirty(token);
     }

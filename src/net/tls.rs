@@ -146,7 +146,7 @@ impl Tls {
             return Err(ErrorKind::BrokenPipe.into());
         };
         let (taken, mut rest) = (plain.len(), cipher.get(..len).unwrap_or_default());
-        // A key update of rustls's own may have come before.
+        // Unless rustls had something to say before that.
         if self.unsent() == 0 {
             let written = write_most(socket, rest)?;
             rest = rest.get(written..).unwrap_or_default();
@@ -243,9 +243,9 @@ impl Tls {
                 }
                 Ok(ConnectionState::WriteTraffic(traffic)) => match task.take() {
                     Some(task) => {
+                        // What rustls queues besides goes out before the next.
                         self.failed |= task.perform(traffic).is_err();
-                        // What it made rustls queue besides.
-                        !self.failed
+                        false
                     }
                     None => false,
                 },

@@ -32,7 +32,7 @@ pub use harbour::serve;
 pub use log::{Log, LogFormat, LogGuard};
 pub use paths::{Door, Paths};
 pub use route::Route;
-pub use tls::TlsError;
+pub use tls::{Reloadable, TlsError};
 
 /// Why the server could not start or go on. One sentence with its remedy.
 #[derive(Debug)]

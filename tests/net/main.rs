@@ -6,6 +6,7 @@
 
 mod closing;
 mod doors;
+mod idle;
 mod moving;
 mod pieces;
 #[cfg(feature = "net-tls")]
@@ -271,7 +272,8 @@ fn many_tiny_answers_count_their_places_too() {
 
 #[test]
 fn a_peer_that_takes_nothing_for_the_stall_time_is_dropped() {
-    let limits = Limits { stall: Duration::from_millis(200), ..Limits::default() };
+    // Longer than the filling takes on a busy machine.
+    let limits = Limits { stall: Duration::from_secs(1), ..Limits::default() };
     let (mut reactor, address) = echo(limits);
     let (mut stream, _) = connect(&mut reactor, address);
     fill(&mut stream, &mut reactor, 64 << 20);
@@ -484,13 +486,6 @@ fn mail_of_many_threads_arrives_once_each_and_in_their_order() {
         let of_thread = reactor.driver().mail.iter().filter(|&&it| it >> 16 == thread);
         assert!(of_thread.map(|it| it & 0xFFFF).eq(0..5000));
     }
-}
-
-#[test]
-fn an_idle_connection_is_small() {
-    let bytes = Reactor::<Echo>::CONNECTION_BYTES;
-    assert!(bytes <= 96, "{bytes} bytes");
-    assert_eq!(size_of::<Outbox>(), 8);
 }
 
 /// A chat of lines: each goes to everyone, as one shared segment.

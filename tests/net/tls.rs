@@ -320,6 +320,27 @@ fn what_is_sent_before_the_handshake_is_done_arrives_after_it_however_it_is_clos
 }
 
 #[test]
+fn a_handshake_that_was_paused_goes_on_for_the_sake_of_a_last_word() {
+    let configs = configs(VERSIONS[1]);
+    for how in [Close::Flush, Close::Linger] {
+        let (mut reactor, address) = secure(Limits::default(), &configs);
+        let (socket, token) = connect(&mut reactor, address);
+        reactor.parts().1.pause(token);
+        let mut hand = Hand::new(socket, &configs.client);
+        for _ in 0..5 {
+            hand.step();
+            turns(&mut reactor, 1);
+        }
+        let (_, mut ctx) = reactor.parts();
+        assert!(hand.tls.is_handshaking() && ctx.is_handshaking(token));
+        ctx.send_owned(token, &mut b"sorry".to_vec());
+        ctx.close(token, how);
+        both(&mut reactor, &mut hand, "goodbye", |hand, _| hand.goodbye);
+        assert_eq!(hand.heard, b"sorry");
+    }
+}
+
+#[test]
 fn a_handshake_that_never_ends_is_the_drivers_to_end() {
     let configs = configs(VERSIONS[1]);
     for how in [Close::Now, Close::Flush] {
