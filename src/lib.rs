@@ -27,7 +27,7 @@
 //! | `net` | `net`: an event loop that knows no protocol | `std`, mio, socket2 |
 //! | `http` | `http`: the little HTTP/1.1 of a relay | `std`, httparse |
 //! | `relay` | `relay`: rooms, users, wire languages | `std` |
-//! | `server` | `server`: the relay as a program | `deflate`, `net`, `http`, `relay`, clap, signal-hook, url |
+//! | `server` | `server`: the relay as a program | `deflate`, `net`, `http`, `relay`, clap, serde, signal-hook, toml, tracing, url |
 //!
 //! The default is all of them; `default-features = false` is the codec alone.
 

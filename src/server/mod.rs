@@ -82,6 +82,8 @@ impl std::error::Error for ServeError {
 ///
 /// See [`ServeError`].
 pub fn serve(config: Config, mut listening: impl FnMut(&Address)) -> Result<(), ServeError> {
+    // Before anybody is told that there is a server to end.
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(ServeError::System)?;
     let mut listeners = Vec::new();
     for wanted in &config.listen {
         let address = &wanted.address;
@@ -100,7 +102,6 @@ pub fn serve(config: Config, mut listening: impl FnMut(&Address)) -> Result<(), 
     let mut reactor =
         Reactor::new(Harbour::new(config), listeners, limits).map_err(ServeError::System)?;
     let mail = reactor.mail();
-    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(ServeError::System)?;
     let handle = signals.handle();
     let watcher = thread::spawn(move || {
         for (nth, signal) in signals.forever().enumerate() {
