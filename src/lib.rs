@@ -29,7 +29,7 @@
 //! | `http` | `http`: the little HTTP/1.1 of a relay | `std`, httparse |
 //! | `relay` | `relay`: rooms, users, wire languages | `std` |
 //! | `broker` | `broker`: who orders and keeps messages, and carries them between nodes | `std` |
-//! | `server` | `server`: the relay as a program | `deflate`, `net-tls`, `http`, `relay`, `broker`, clap, signal-hook, tracing, url |
+//! | `server` | `server`: the relay as a program | `deflate`, `net-tls`, `http`, `relay`, `broker`, clap, serde, signal-hook, toml, tracing, url |
 //!
 //! The default is all of them; `default-features = false` is the codec alone.
 

@@ -82,6 +82,15 @@ fn no_feature_below_tls_pulls_a_tls_library() {
 }
 
 #[test]
+fn only_the_program_pulls_what_reads_settings_and_writes_logs() {
+    if let Some(names) = tree(&["--features", "client,deflate,net,http,relay"]) {
+        for program in ["clap", "serde", "toml", "tracing", "tracing-subscriber", "signal-hook"] {
+            assert!(!names.iter().any(|name| name == program), "{program}");
+        }
+    }
+}
+
+#[test]
 fn every_feature_is_described() {
     let text = manifest();
     let section = text.split("[features]\n").nth(1).expect("the manifest has features");

@@ -30,16 +30,16 @@ Examples:
 
 Sizes are bytes or have a unit (65536, 64KiB, 16MiB); times are seconds or have one (5, 500ms, 2m).
 
-Every setting is also a variable (--max-payload is SOCKEYE_MAX_PAYLOAD, lists are separated by commas)
-and a key of the TOML file that --config names (max-payload = \"64KiB\", lists in brackets). A flag wins
-over the variable, that over the file, that over the default; a list given anew replaces the whole list.
+Every setting is also a variable (--max-payload is SOCKEYE_MAX_PAYLOAD, lists are separated by commas) \
+and a key of the TOML file that --config names (max-payload = \"64KiB\", lists in brackets). A flag \
+wins over the variable, that over the file, that over the default, each setting by itself; a list given \
+anew replaces the whole list.
 
-Exit status: 0 after SIGTERM or SIGINT, 1 if it cannot serve, 2 if it was told something that cannot be.";
+Exit status: 0 after SIGTERM or SIGINT, 1 if it cannot serve, 2 if it was told what cannot be.";
 
 /// A chat relay that speaks WebSocket
 ///
-/// Serves a chat page at `/`, and for programs by path: /chat (accounts of what was said, presence,
-/// acks), /broadcast (to all others of the room), /ws (with names), /direct (user directory), /im
+/// Serves a chat page at `/`, and for programs by path: /chat (history, presence, acks), /broadcast (to all others of the room), /ws (with names), /direct (user directory), /im
 /// (one-to-one) and /echo. ?room= and ?user= say where and who. /healthz and /readyz tell how it is.
 #[derive(Parser, Debug)]
 #[command(
@@ -230,7 +230,7 @@ pub fn command() -> clap::Command {
 }
 
 /// A default as help shows it; an empty list is better told in words.
-fn shown(value: &toml::Value) -> Option<String> {
+pub(super) fn shown(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Array(values) if values.is_empty() => None,

@@ -35,11 +35,12 @@ pub fn serve(config: Config, mut listening: impl FnMut(&Address)) -> Result<(), 
     let listeners = bind(&config.listen)?;
     let common = Arc::new(Common::new(config, tls));
     let reactors = reactors(&common, &listeners).map_err(ServeError::System)?;
+    let mails: Vec<Mail<Post>> = reactors.iter().map(Reactor::mail).collect();
+    let (watcher, signals) = watch_signals(&common, &mails).map_err(ServeError::System)?;
+    // Now that there is a server that can be ended.
     for listener in listeners {
         listening(&listener.address().map_err(ServeError::System)?);
     }
-    let mails: Vec<Mail<Post>> = reactors.iter().map(Reactor::mail).collect();
-    let (watcher, signals) = watch_signals(&common, &mails).map_err(ServeError::System)?;
     let outcome = run(reactors, &mails);
     signals.close();
     let _ = watcher.join();

@@ -191,3 +191,87 @@ impl<'a> MakeWriter<'a> for Lines {
         self.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// A reader that takes one line and then nothing, until it is let.
+    #[derive(Clone, Default)]
+    struct Stuck {
+        taken: Arc<Mutex<Vec<u8>>>,
+        gate: Arc<Mutex<()>>,
+    }
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _open = self.gate.lock().unwrap();
+            self.taken.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lost_after_a_stall(format: LogFormat) -> String {
+        let reader = Stuck::default();
+        let closed = reader.gate.lock().unwrap();
+        let (mut lines, guard) = LogGuard::new(reader.clone(), format).unwrap();
+        for _ in 0..QUEUE_MAX * 2 {
+            // Would hang here if it waited.
+            lines.write_all(b"{\"a\":1}\n").unwrap();
+        }
+        drop(closed);
+        // The queue has room once the reader goes on; the end is said into it.
+        while lines.to.try_send(Word::Line(b"{\"last\":1}\n".to_vec())).is_err() {
+            thread::yield_now();
+        }
+        guard.done.recv_timeout(Duration::ZERO).unwrap_err();
+        while guard.lines.as_ref().unwrap().try_send(Word::End).is_err() {
+            thread::yield_now();
+        }
+        guard.done.recv_timeout(Duration::from_secs(20)).unwrap();
+        let taken = reader.taken.lock().unwrap().clone();
+        String::from_utf8(taken).unwrap()
+    }
+
+    #[test]
+    fn who_logs_never_waits_and_what_was_lost_is_counted() {
+        let text = lost_after_a_stall(LogFormat::Text);
+        let told = text.lines().find(|line| line.ends_with("lines of the log were lost here"));
+        let lost: usize = told.unwrap().split(' ').next().unwrap().parse().unwrap();
+        assert_eq!(text.lines().count() - 2 + lost, QUEUE_MAX * 2);
+        assert!(text.ends_with("{\"last\":1}\n"));
+    }
+
+    #[test]
+    fn the_count_is_json_where_the_log_is() {
+        let text = lost_after_a_stall(LogFormat::Json);
+        assert!(text.lines().all(|line| line.starts_with('{') && line.ends_with('}')));
+        assert!(text.contains(r#""level":"WARN""#));
+    }
+
+    #[test]
+    fn the_last_lines_are_written_at_the_end() {
+        let reader = Stuck::default();
+        let (mut lines, guard) = LogGuard::new(reader.clone(), LogFormat::Text).unwrap();
+        for _ in 0..100 {
+            lines.write_all(b"a line\n").unwrap();
+        }
+        drop(guard);
+        assert_eq!(reader.taken.lock().unwrap().len(), 700);
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_no_filter() {
+        for good in ["info", "off", "warn,sockeye=trace", " warn , sockeye::server=off "] {
+            assert!(Filters::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "inof", "INFO!", "sockeye", "sockeye=", "info,", "sockeye=loud"] {
+            assert!(Filters::new(bad).unwrap_err().contains("off, error, warn"), "{bad}");
+        }
+    }
+}

@@ -4,6 +4,8 @@
 
 mod apply;
 mod layers;
+#[cfg(test)]
+mod readme;
 mod values;
 
 use serde::{Deserialize, Serialize};
