@@ -89,6 +89,16 @@ impl Browser {
     }
 
     fn call(&self, session: Option<&str>, method: &str, params: Value) -> Value {
+        let answer = self.try_call(session, method, &params);
+        answer.unwrap_or_else(|error| panic!("{method} {params}: {error}"))
+    }
+
+    fn try_call(
+        &self,
+        session: Option<&str>,
+        method: &str,
+        params: &Value,
+    ) -> Result<Value, Value> {
         let mut wire = self.wire.borrow_mut();
         wire.calls += 1;
         let id = wire.calls;
@@ -100,8 +110,9 @@ impl Browser {
         loop {
             let event = wire.receive().expect("the browser answers in time");
             if event["id"] == id {
-                assert_eq!(event.get("error"), None, "{request}");
-                return event["result"].clone();
+                return event
+                    .get("error")
+                    .map_or(Ok(event["result"].clone()), |it| Err(it.clone()));
             }
             wire.events.push(event);
         }
@@ -225,9 +236,10 @@ impl Page<'_> {
     pub(crate) fn until(&self, script: &str) {
         let begin = Instant::now();
         loop {
-            // While a page is being replaced there is nothing to ask.
+            // While a page is being replaced there is nobody to ask.
             let params = json!({"expression": format!("Boolean({script})"), "returnByValue": true});
-            if self.call("Runtime.evaluate", params)["result"]["value"] == true {
+            let answer = self.browser.try_call(Some(&self.session), "Runtime.evaluate", &params);
+            if answer.is_ok_and(|answer| answer["result"]["value"] == true) {
                 return;
             }
             if begin.elapsed() > PATIENCE {

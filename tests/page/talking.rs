@@ -54,7 +54,6 @@ fn a_room_shows_who_comes_later_what_was_said() {
     for _ in 0..20 {
         ada.value("document.querySelector('#scroll').scrollTop = 0");
         std::thread::sleep(std::time::Duration::from_millis(100));
-        eprintln!("{}", ada.log().len());
         if ada.log().len() == 250 {
             break;
         }

@@ -54,6 +54,11 @@ function channelOf(key) {
   return channel;
 }
 
+/** The page's own address, with what was asked there and stays. */
+function showAddress(hash) {
+  history.replaceState(null, "", location.pathname + (asked.size ? "?" + asked : "") + hash);
+}
+
 function remember() {
   store.set("rooms", [...channels.values()].filter(channel => !channel.isDirect).map(channel => channel.key));
 }
@@ -349,7 +354,9 @@ const fresh = make("li", { className: "line new" }, "New");
 
 function showLog() {
   const scroll = $("scroll");
-  const height = scroll.scrollHeight, top = scroll.scrollTop, firstShown = $("log").firstChild;
+  // What is being read stays where it is, whatever comes or goes above it.
+  const anchor = [...$("log").children].find(node => node.offsetTop >= scroll.scrollTop && node.matches(".message"));
+  const wasAt = anchor?.offsetTop;
   const nodes = [];
   if (active) {
     if (active.items.length > (isAtEnd ? KEPT : KEPT_READING)) {
@@ -392,7 +399,7 @@ function showLog() {
   $("older").hidden = isEmpty || !(active.loading || active.exhausted || active.items.length >= KEPT_READING);
   $("older").textContent = active?.loading ? "Loading older messages …" : active?.exhausted ? "This is where it begins." : "Older messages are not shown here.";
   if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
-  else if (firstShown && $("log").firstChild !== firstShown) scroll.scrollTop = top + scroll.scrollHeight - height;
+  else if (anchor?.isConnected && anchor.offsetTop !== wasAt) scroll.scrollTop += anchor.offsetTop - wasAt;
   $("latest").hidden = isAtEnd;
   $("latest").textContent = active?.below ? `↓ ${active.below} new` : "↓ Newest";
   if (active && !isEmpty && scroll.scrollHeight <= scroll.clientHeight) loadOlder(active);
@@ -680,6 +687,8 @@ function named() {
   else if (name !== me) {
     $("me-hint").textContent = wire.unsent ? "Changes once everything is sent" : "";
     wire.rename(name);
+    asked.delete("user");
+    showAddress(location.hash);
   }
   $("text").focus();
 }
@@ -720,7 +729,8 @@ function begin(name) {
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   const token = asked.get("token") ?? undefined;
   const room = asked.get("room");
-  if (location.search) history.replaceState(null, "", location.pathname + (location.hash || (room ? hashOf(room) : "")));
+  for (const once of ["room", "token"]) asked.delete(once);
+  showAddress(location.hash || (room ? hashOf(room) : ""));
   wire = new Wire({ url: url.href, user: me, token, on });
   const rooms = store.get("rooms", ["lobby"]);
   for (const key of Array.isArray(rooms) ? rooms : []) if (typeof key === "string" && !faultOf(key, "room")) channelOf(key);
