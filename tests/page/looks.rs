@@ -185,25 +185,26 @@ fn it_works_where_nothing_may_be_stored() {
 
 /// A room in which people talked, and one who looks at it.
 fn scene<'a>(browser: &'a Browser, host: &Host, room: &str) -> Page<'a> {
-    let mut lena = Bot::enter(host.address, "Lena", room);
+    let mut ines = Bot::enter(host.address, "Ines", room);
     let mut omar = Bot::enter(host.address, "Omar", room);
-    let _yuki = Bot::enter(host.address, "雪子", room);
-    lena.say(room, 1, &json!("Morning! The new sensors are in the river."));
-    lena.say(room, 2, &json!("First reading at https://example.org/river/7 (more at noon)"));
+    let irina = Bot::enter(host.address, "Ирина", room);
+    ines.say(room, 1, &json!("Morning! The new sensors are in the river."));
+    ines.say(room, 2, &json!("First reading at https://example.org/river/7 (more at noon)"));
     omar.say(room, 1, &json!({"station": 7, "celsius": 11.4, "fish": 212}));
     omar.say(room, 2, &json!("212 fish before breakfast ☺ that is a record"));
-    lena.say(room, 3, &json!("שלום לכולם, נהדר!"));
+    ines.say(room, 3, &json!("שלום לכולם, נהדר!"));
     omar.say(room, 3, &json!({"base64": "AAECAwQFBgc="}));
     let page = person(browser, host.address, "Ada", room);
     page.say("And the camera? I would like to see them jump.");
     page.all_is_sent();
-    lena.say(room, 4, &json!("Tomorrow, if it stays dry.\nBring boots."));
+    ines.say(room, 4, &json!("Tomorrow, if it stays dry.\nBring boots."));
     page.sees("Tomorrow, if it stays dry.\nBring boots.");
     let mut direct = Bot::enter(host.address, "Omar", room);
     direct.send(&json!({"op": "tell", "to": "Ada", "seq": 1, "body": "Lunch at one?"}));
     direct.until("ack");
     page.until("document.querySelector('#directs .badge:not([hidden])')");
-    std::mem::forget((lena, omar, _yuki, direct));
+    // They stay for as long as the page is looked at.
+    std::mem::forget((ines, omar, irina, direct));
     page
 }
 

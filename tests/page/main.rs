@@ -12,4 +12,5 @@ mod looks;
 #[path = "../serve/process.rs"]
 mod process;
 mod proxy;
+mod scripted;
 mod talking;
