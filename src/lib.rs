@@ -25,9 +25,11 @@
 //! | `client` | `client`: a blocking client on `std::net` | `std`, `handshake`, url, getrandom, thiserror |
 //! | `tls` | `wss://` for it | `client`, rustls |
 //! | `net` | `net`: an event loop that knows no protocol | `std`, mio, socket2 |
+//! | `net-tls` | TLS on its connections | `net`, rustls |
 //! | `http` | `http`: the little HTTP/1.1 of a relay | `std`, httparse |
 //! | `relay` | `relay`: rooms, users, wire languages | `std` |
-//! | `server` | `server`: the relay as a program | `deflate`, `net`, `http`, `relay`, clap, signal-hook, url |
+//! | `broker` | `broker`: who orders and keeps messages, and carries them between nodes | `std` |
+//! | `server` | `server`: the relay as a program | `deflate`, `net-tls`, `http`, `relay`, `broker`, clap, signal-hook, tracing, url |
 //!
 //! The default is all of them; `default-features = false` is the codec alone.
 
@@ -35,6 +37,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "broker")]
+pub mod broker;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "http")]

@@ -76,6 +76,20 @@ fn the_codec_knows_no_io_clock_threads_randomness_or_logging() {
 }
 
 #[test]
+fn the_broker_knows_no_io_clock_threads_or_randomness() {
+    let forbidden =
+        ["std::net", "std::io", "std::fs", "std::thread", "std::time", "Instant", "getrandom"];
+    let sources = sources_of("broker");
+    assert!(!sources.is_empty());
+    for (path, text) in sources {
+        for word in forbidden {
+            let found = code(&text).find(|line| line.contains(word));
+            assert_eq!(found, None, "{} names {word}", path.display());
+        }
+    }
+}
+
+#[test]
 fn only_the_event_loop_names_mio() {
     for (path, text) in sources_of("") {
         let net = path.to_string_lossy().contains("/net/");

@@ -1,8 +1,11 @@
 //! What the loop knows of one connection. Kept small: it is most of what an idle connection costs.
 
-use super::outbox::Outbox;
-use super::stream::Stream;
+use std::io;
+
+use super::outbox::{Outbox, Spare};
+use super::stream::{Stream, Writer};
 use super::timer::Handle;
+use super::tls::Scratch;
 
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -14,30 +17,68 @@ pub(super) struct Connection {
     pub(super) dropped: u32,
     pub(super) listener: u16,
     pub(super) after: After,
-    /// As far as is known, a read would give something. Cleared by a read that says otherwise.
-    pub(super) readable: bool,
+    pub(super) input: Input,
+    pub(super) output: Output,
     /// As far as is known, a write would be taken.
     pub(super) writable: bool,
-    /// The end or an error stands behind the bytes: a short read is not the last.
-    pub(super) until_end: bool,
     /// The driver wants no input for now.
     pub(super) paused: bool,
     /// The outbox went above its high mark and has not come down to the low one.
     pub(super) choked: bool,
-    /// The peer sent its last byte.
-    pub(super) read_ended: bool,
-    /// Shut the write side once the outbox is empty.
-    pub(super) shut_wanted: bool,
-    pub(super) write_shut: bool,
     /// Bytes left since the stall timer was set.
     pub(super) moved: bool,
-    pub(super) in_ready: bool,
-    pub(super) in_dirty: bool,
+    /// The driver gave back bytes, which come before any that would be read.
+    pub(super) gave_back: bool,
+    pub(super) listed: Listed,
     /// Closed; the driver hears of it at the end of the turn.
     pub(super) gone: bool,
 }
 
-/// What happens once the outbox is empty.
+/// Which of the loop's lists it stands in: two facts in one byte.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listed(u8);
+
+impl Listed {
+    /// Its input is to be read.
+    pub(super) const READY: u8 = 1;
+    /// Its outbox is to be written.
+    pub(super) const DIRTY: u8 = 2;
+
+    /// Puts it in a list. False if it stands there already.
+    pub(super) fn enter(&mut self, list: u8) -> bool {
+        let new = self.0 & list == 0;
+        self.0 |= list;
+        new
+    }
+
+    pub(super) fn leave(&mut self, list: u8) {
+        self.0 &= !list;
+    }
+}
+
+/// What is known of the peer's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Input {
+    /// A read would find nothing.
+    Waiting,
+    /// A read would give something, as far as is known.
+    Ready,
+    /// And the end or an error stands behind it: a short read is not the last.
+    UntilEnd,
+    /// The peer sent its last byte.
+    Ended,
+}
+
+/// Whether the peer may expect more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Output {
+    Open,
+    /// Until all that waits is sent.
+    Ending,
+    Ended,
+}
+
+/// What happens once nothing waits to be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum After {
     Keep,
@@ -57,32 +98,66 @@ impl Connection {
             dropped: 0,
             listener,
             after: After::Keep,
-            readable: false,
+            input: Input::Waiting,
+            output: Output::Open,
             writable: true,
-            until_end: false,
             paused: false,
             choked: false,
-            read_ended: false,
-            shut_wanted: false,
-            write_shut: false,
             moved: false,
-            in_ready: false,
-            in_dirty: false,
+            gave_back: false,
+            listed: Listed(0),
             gone: false,
         }
     }
 
+    pub(super) fn readable(&self) -> bool {
+        matches!(self.input, Input::Ready | Input::UntilEnd)
+    }
+
     pub(super) fn wants_input(&self) -> bool {
         !self.gone
-            && !self.read_ended
+            && self.input != Input::Ended
             && match self.after {
-                After::Keep => !self.paused && !self.choked,
-                After::Close => false,
+                // What waits cannot leave before the handshake is done.
+                After::Keep => !self.paused && (!self.choked || self.stream.is_handshaking()),
+                After::Close => self.stream.is_handshaking(),
                 After::Linger => true,
             }
     }
 
     pub(super) fn takes_output(&self) -> bool {
-        !self.gone && !self.shut_wanted && !self.write_shut && self.after == After::Keep
+        !self.gone && self.output == Output::Open && self.after == After::Keep
+    }
+
+    /// Whether anything waits to be sent: the driver's bytes, or TLS's.
+    pub(super) fn owes(&self) -> bool {
+        !self.outbox.is_empty() || self.stream.unsent() > 0
+    }
+
+    /// What counts against the marks.
+    pub(super) fn cost(&self) -> usize {
+        self.outbox.cost() + self.stream.unsent()
+    }
+
+    /// Sends what waits, as much as is taken, and TLS's goodbye behind the last of it. True if any left.
+    pub(super) fn flush(&mut self, spare: &mut Spare, scratch: &mut Scratch) -> io::Result<bool> {
+        let (mut all, mut bytes) = self.stream.flush()?;
+        if all && !self.outbox.is_empty() && !self.stream.is_handshaking() {
+            let (emptied, more) =
+                self.outbox.flush(&mut Writer { stream: &mut self.stream, scratch }, spare)?;
+            bytes += more;
+            all = emptied;
+        }
+        let last = self.output == Output::Ending || self.after != After::Keep;
+        if all && last && self.outbox.is_empty() {
+            self.stream.say_goodbye(scratch)?;
+        }
+        if all && self.stream.unsent() > 0 {
+            let (emptied, more) = self.stream.flush()?;
+            bytes += more;
+            all = emptied;
+        }
+        self.writable = all;
+        Ok(bytes > 0)
     }
 }

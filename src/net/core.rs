@@ -1,13 +1,13 @@
 //! The loop's state without the driver: connections, timers and the lists of who has something to do.
 //! Small steps on it; the order of the steps is the reactor's.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use mio::Registry;
 
-use super::connection::{After, Connection, OWN};
+use super::connection::{After, Connection, Input, Listed, OWN, Output};
 use super::driver::{Close, Closed, Sent, Timer};
 use super::limits::Limits;
 use super::listener::Listener;
@@ -15,6 +15,7 @@ use super::outbox::{Outbox, Spare};
 use super::slots::{Slots, Token};
 use super::stream::Stream;
 use super::timer::Wheel;
+use super::tls::Scratch;
 
 #[derive(Debug)]
 pub(super) struct Core {
@@ -23,11 +24,14 @@ pub(super) struct Core {
     pub(super) connections: Slots<Connection>,
     pub(super) wheel: Wheel<Due>,
     pub(super) spare: Spare,
+    pub(super) scratch: Scratch,
     pub(super) listeners: Vec<Door>,
     /// Time since the loop was made, as of this turn.
     pub(super) now: Duration,
     /// Whose input is to be read.
     pub(super) ready: VecDeque<Token>,
+    /// Bytes that were read and that the driver gave back, never none. Few connections have any.
+    pub(super) given_back: HashMap<Token, Vec<u8>>,
     /// Whose outbox is to be written, or whose close may be complete.
     pub(super) dirty: Vec<Token>,
     /// Whom the driver is to be told about.
@@ -72,19 +76,55 @@ impl Core {
         // The name must be known before the socket can be registered under it.
         let room = self.connections.next_token().ok_or(ErrorKind::OutOfMemory)?;
         stream.register(&self.registry, mio::Token(room.to_bits()))?;
-        self.connections
-            .insert(Connection::new(stream, listener))
-            .ok_or(ErrorKind::OutOfMemory.into())
+        let mut connection = Connection::new(stream, listener);
+        // What the last loop did not get round to; of the socket itself the system will speak.
+        if connection.stream.has_ended() {
+            connection.input = Input::UntilEnd;
+        }
+        let owes = connection.owes();
+        let token = self.connections.insert(connection).ok_or(ErrorKind::OutOfMemory)?;
+        if owes {
+            self.mark_dirty(token);
+        }
+        self.mark_ready(token);
+        Ok(token)
     }
 
-    /// Whether bytes for `token` would be taken.
-    pub(super) fn admit(&self, token: Token) -> Option<Sent> {
-        match self.get(token) {
-            Some(it) if it.takes_output() => {
-                (it.outbox.cost() >= self.limits.marks.full).then_some(Sent::Full)
-            }
-            _ => Some(Sent::Gone),
+    /// Takes a connection out of the loop. Not while it is closing or bytes wait in its outbox.
+    pub(super) fn release(&mut self, token: Token) -> Option<Stream> {
+        let it = self.get_mut(token)?;
+        if !it.takes_output() || !it.outbox.is_empty() || it.gave_back || it.stream.has_failed() {
+            return None;
         }
+        let registry = &self.registry;
+        let it = self.connections.get_mut(token)?;
+        it.stream.deregister(registry).ok()?;
+        let Connection { stream, timers, .. } = self.connections.remove(token)?;
+        for handle in timers.into_iter().flatten() {
+            self.wheel.cancel(handle);
+        }
+        // A place is free now.
+        self.accept_held = false;
+        Some(stream)
+    }
+
+    /// Whether bytes for `token` would be taken; if not, why.
+    pub(super) fn admit(&mut self, token: Token) -> Option<Sent> {
+        let full = self.limits.marks.full;
+        let Some(it) = self.connections.get_mut(token).filter(|it| it.takes_output()) else {
+            return Some(Sent::Gone);
+        };
+        // Much in one turn makes nobody slow: only what the peer was offered and did not take counts.
+        if it.cost() >= full && it.writable {
+            match it.flush(&mut self.spare, &mut self.scratch) {
+                Ok(moved) => it.moved |= moved,
+                Err(error) => {
+                    self.kill(token, Closed::Failed(error.kind()));
+                    return Some(Sent::Gone);
+                }
+            }
+        }
+        self.get(token).filter(|it| it.cost() >= full).map(|_| Sent::Full)
     }
 
     /// After bytes were queued: remember to write them, and whether that is a lot.
@@ -93,7 +133,7 @@ impl Core {
         let Some(it) = self.get_mut(token) else {
             return Sent::Gone;
         };
-        if it.outbox.cost() >= high {
+        if it.cost() >= high {
             it.choked = true;
         }
         let sent = if it.choked { Sent::High } else { Sent::Queued };
@@ -103,7 +143,7 @@ impl Core {
 
     pub(super) fn mark_dirty(&mut self, token: Token) {
         if let Some(it) = self.get_mut(token)
-            && !std::mem::replace(&mut it.in_dirty, true)
+            && it.listed.enter(Listed::DIRTY)
         {
             self.dirty.push(token);
         }
@@ -111,15 +151,36 @@ impl Core {
 
     pub(super) fn mark_ready(&mut self, token: Token) {
         if let Some(it) = self.get_mut(token)
-            && it.readable
+            && (it.readable() || it.gave_back)
             && it.wants_input()
-            && !std::mem::replace(&mut it.in_ready, true)
+            && it.listed.enter(Listed::READY)
         {
             self.ready.push_back(token);
         }
     }
 
+    pub(super) fn give_back(&mut self, token: Token, bytes: &[u8]) {
+        if let Some(it) = self.get_mut(token)
+            && it.after == After::Keep
+            && !bytes.is_empty()
+        {
+            it.gave_back = true;
+            self.given_back.insert(token, bytes.to_vec());
+        }
+    }
+
+    /// What was given back, to be looked at again.
+    pub(super) fn take_given_back(&mut self, token: Token) -> Option<Vec<u8>> {
+        let it = self.connections.get_mut(token)?;
+        if !std::mem::take(&mut it.gave_back) {
+            return None;
+        }
+        self.given_back.remove(&token)
+    }
+
     pub(super) fn close(&mut self, token: Token, how: Close) {
+        // Nobody will look at it any more.
+        self.take_given_back(token);
         let Some(it) = self.get_mut(token) else {
             return;
         };
@@ -141,16 +202,31 @@ impl Core {
 
     /// The end of a connection: no more reads, writes and timers; the driver is told when the turn ends.
     pub(super) fn kill(&mut self, token: Token, why: Closed) {
+        self.take_given_back(token);
         let Some(it) = self.get_mut(token) else {
             return;
         };
         it.gone = true;
         it.outbox = Outbox::default();
+        let why = if it.stream.has_failed() { Closed::Tls } else { why };
         let timers = std::mem::take(&mut it.timers);
         for handle in timers.into_iter().flatten() {
             self.wheel.cancel(handle);
         }
         self.gone.push((token, why));
+    }
+
+    /// The peer broke TLS: an alert says so, and nothing else can be said. What it still sends is dropped,
+    /// or the alert might be lost to a reset.
+    pub(super) fn fail(&mut self, token: Token) {
+        if let Some(it) = self.get_mut(token) {
+            it.outbox = Outbox::default();
+            if it.after == After::Keep {
+                it.after = After::Linger;
+            }
+        }
+        self.mark_dirty(token);
+        self.mark_ready(token);
     }
 
     pub(super) fn set_timer(&mut self, token: Token, place: usize, at: Duration, due: Due) {
@@ -180,27 +256,24 @@ impl Core {
         let Some(it) = self.connections.get_mut(token) else {
             return false;
         };
-        it.in_dirty = false;
+        it.listed.leave(Listed::DIRTY);
         if it.gone {
             return false;
         }
-        if it.writable && !it.outbox.is_empty() {
-            match it.outbox.flush(&mut it.stream, &mut self.spare) {
-                Ok((all, bytes)) => {
-                    it.writable = all;
-                    it.moved |= bytes > 0;
-                }
+        if it.writable {
+            match it.flush(&mut self.spare, &mut self.scratch) {
+                Ok(moved) => it.moved |= moved,
                 Err(error) => {
                     self.kill(token, Closed::Failed(error.kind()));
                     return false;
                 }
             }
         }
-        let drained = it.choked && it.outbox.cost() <= marks.low;
+        let drained = it.choked && it.cost() <= marks.low;
         if drained {
             it.choked = false;
         }
-        if !it.outbox.is_empty() {
+        if it.owes() {
             if it.timers[OWN].is_none() {
                 it.moved = false;
                 self.set_timer(token, OWN, stall, Due::Own(token));
@@ -215,7 +288,7 @@ impl Core {
         drained
     }
 
-    /// The outbox is empty: what was to follow follows.
+    /// Nothing waits to be sent: what was to follow follows.
     fn emptied(&mut self, token: Token) {
         let linger = self.now.saturating_add(self.limits.linger);
         let Some(it) = self.get_mut(token) else {
@@ -224,13 +297,13 @@ impl Core {
         if it.after == After::Close {
             return self.kill(token, Closed::Asked);
         }
-        if (it.shut_wanted || it.after == After::Linger) && !it.write_shut {
-            it.write_shut = true;
+        if it.output == Output::Ending || (it.after == After::Linger && it.output == Output::Open) {
+            it.output = Output::Ended;
             // Fails only when the peer has reset the connection, which reading will show.
             let _ = it.stream.shutdown_write();
         }
         if it.after == After::Linger {
-            if it.read_ended {
+            if it.input == Input::Ended {
                 return self.kill(token, Closed::Asked);
             }
             self.set_timer(token, OWN, linger, Due::Own(token));
@@ -245,7 +318,7 @@ impl Core {
             return;
         };
         it.timers[OWN] = None;
-        if it.outbox.is_empty() {
+        if !it.owes() {
             if it.after == After::Linger {
                 self.kill(token, Closed::Asked);
             }

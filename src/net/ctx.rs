@@ -4,11 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::After;
+use super::connection::{After, Output};
 use super::core::{Core, Due};
 use super::driver::{Close, Sent, Timer};
 use super::slots::Token;
 use super::stream::{Peer, Stream};
+#[cfg(feature = "net-tls")]
+use super::tls::TlsConfig;
 
 /// The loop, as its driver sees it. Calls on a token that is dead do nothing.
 #[derive(Debug)]
@@ -54,9 +56,19 @@ impl Ctx<'_> {
         self.core.mark_dirty(token);
     }
 
-    /// Bytes that wait for the peer.
+    /// Bytes that wait for the peer, those that TLS has encrypted already among them.
     pub fn queued(&self, token: Token) -> usize {
-        self.core.get(token).map_or(0, |it| it.outbox.bytes())
+        self.core.get(token).map_or(0, |it| it.outbox.bytes() + it.stream.unsent())
+    }
+
+    /// Gives back what of the bytes passed to [`received`](super::Driver::received) is not looked at yet, to be
+    /// called only from there. They come again, before any newer ones, when it is this connection's turn
+    /// again: after the others, and not while it is paused or has more than the high mark waiting for it.
+    /// So a driver that finds that few bytes mean much work does a part of it at a time.
+    ///
+    /// Copies them. At most one read's worth is held for each connection, since nothing is read meanwhile.
+    pub fn give_back(&mut self, token: Token, bytes: &[u8]) {
+        self.core.give_back(token, bytes);
     }
 
     /// Stops reading from the peer, whose sending will then stop too.
@@ -83,7 +95,9 @@ impl Ctx<'_> {
     /// Sends what waits, then says that nothing more comes (FIN). Input is still read.
     pub fn shutdown_write(&mut self, token: Token) {
         if let Some(it) = self.core.get_mut(token) {
-            it.shut_wanted = true;
+            if it.output == Output::Open {
+                it.output = Output::Ending;
+            }
         }
         self.core.mark_dirty(token);
     }
@@ -135,8 +149,52 @@ impl Ctx<'_> {
         self.core.connections.len()
     }
 
-    /// Takes over a connected socket, as one that another thread accepted.
-    /// [`accepted`](super::Driver::accepted) is not called.
+    /// Speaks TLS on the connection from now on, as the server: from then on bytes received are plaintext,
+    /// and what is sent is encrypted, once the handshake is done. Call it before anything is sent, as in
+    /// [`accepted`](super::Driver::accepted); a configuration that changes later changes nothing here.
+    ///
+    /// The handshake goes on by itself while input is not paused. It has no deadline: set a timer. What is
+    /// sent meanwhile waits; [`Close::Flush`] and [`Close::Linger`] wait with it, if there is anything.
+    ///
+    /// # Errors
+    /// `NotConnected`: no such connection, or it is closing. `InvalidInput`: it speaks TLS already, bytes
+    /// wait to be sent, or the configuration takes early data, which an attacker can replay.
+    #[cfg(feature = "net-tls")]
+    pub fn start_tls(&mut self, token: Token, config: Arc<TlsConfig>) -> io::Result<()> {
+        match self.core.get_mut(token) {
+            Some(it) if it.takes_output() => {
+                if it.outbox.is_empty() {
+                    it.stream.start_tls(config)
+                } else {
+                    Err(io::Error::new(io::ErrorKind::InvalidInput, "bytes wait to be sent"))
+                }
+            }
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Whether the connection speaks TLS.
+    pub fn is_tls(&self, token: Token) -> bool {
+        self.core.get(token).is_some_and(|it| it.stream.is_tls())
+    }
+
+    /// Whether a TLS handshake is under way: until it is done nothing can be said to the peer.
+    pub fn is_handshaking(&self, token: Token) -> bool {
+        self.core.get(token).is_some_and(|it| it.stream.is_handshaking())
+    }
+
+    /// Takes a connection out of this loop, for another's [`adopt`](Self::adopt): its timers are cleared,
+    /// the token is dead at once, and [`closed`](super::Driver::closed) is not called. Bytes that were
+    /// received are the caller's to carry; of a TLS session the stream holds all that is needed to go on.
+    ///
+    /// `None`, and nothing changes, while bytes wait to be sent or the connection is closing.
+    #[must_use = "dropping the stream closes the connection"]
+    pub fn release(&mut self, token: Token) -> Option<Stream> {
+        self.core.release(token)
+    }
+
+    /// Takes over a connected socket, as one that another thread accepted or another loop
+    /// [released](Self::release). [`accepted`](super::Driver::accepted) is not called.
     ///
     /// # Errors
     /// The system's, when it cannot be watched; the socket is closed then.

@@ -83,6 +83,9 @@ pub enum Closed {
     Asked,
     /// Bytes waited and the peer took none for [`Limits::stall`](super::Limits::stall).
     Stalled,
+    /// TLS failed: what the peer sent is no TLS, its handshake or a record was wrong or cut off, or it said
+    /// that ours was. It was told by an alert, if one could be sent.
+    Tls,
     /// The connection broke, as by a reset.
     Failed(io::ErrorKind),
 }
@@ -95,7 +98,7 @@ pub enum Sent {
     /// They wait, and now there is more than the high mark: the peer is slow. Its input is not read
     /// until it caught up.
     High,
-    /// Too much waits already; they were not taken.
+    /// Too much waits already, and the peer takes none of it for now; they were not taken.
     Full,
     /// There is no such connection, or its write side is closed; they were not taken.
     Gone,

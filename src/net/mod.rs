@@ -48,6 +48,8 @@ mod reactor;
 mod slots;
 mod stream;
 mod timer;
+#[cfg_attr(not(feature = "net-tls"), path = "no_tls.rs")]
+mod tls;
 
 pub use self::ctx::Ctx;
 pub use self::driver::{Close, Closed, Driver, Sent, Timer};
@@ -59,3 +61,5 @@ pub use self::reactor::Reactor;
 pub use self::slots::{Slots, Token};
 pub use self::stream::{Peer, Stream};
 pub use self::timer::{Handle, Wheel};
+#[cfg(feature = "net-tls")]
+pub use self::tls::TlsConfig;

@@ -1,13 +1,13 @@
 //! The loop: waits for sockets, timers and mail, and gives each its turn. A turn reads what is ready, a
 //! budget's worth from each, lets the driver answer, then writes once to everyone who is owed something.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Poll};
 
-use super::connection::{After, Connection};
+use super::connection::{After, Connection, Input, Listed, Output};
 use super::core::{Core, Door, Due};
 use super::ctx::Ctx;
 use super::driver::{Closed, Driver};
@@ -17,6 +17,7 @@ use super::mailbox::{Mail, Mailbox};
 use super::outbox::Spare;
 use super::slots::{INDEX_END, Slots, Token};
 use super::timer::Wheel;
+use super::tls::Scratch;
 
 /// One loop thread: its sockets, its timers and its driver.
 #[derive(Debug)]
@@ -32,8 +33,8 @@ pub struct Reactor<D: Driver> {
 }
 
 impl<D: Driver> Reactor<D> {
-    /// Bytes of memory that each connection takes here while it is idle, its timers apart (32 each). What
-    /// the driver keeps for it comes on top.
+    /// Bytes of memory that each connection takes here while it is idle, its timers (32 each) and TLS apart.
+    /// What the driver keeps for it comes on top.
     pub const CONNECTION_BYTES: usize = Slots::<Connection>::PLACE_BYTES;
 
     /// A loop around `driver`, accepting from `listeners`, at most 65,534 of them.
@@ -55,9 +56,11 @@ impl<D: Driver> Reactor<D> {
             connections: Slots::new(),
             wheel: Wheel::new(limits.tick),
             spare: Spare::default(),
+            scratch: Scratch::default(),
             listeners: doors,
             now: Duration::ZERO,
             ready: Default::default(),
+            given_back: Default::default(),
             dirty: Vec::new(),
             gone: Vec::new(),
             accept_held: false,
@@ -216,22 +219,38 @@ impl<D: Driver> Reactor<D> {
     fn read(&mut self, token: Token) {
         let mut budget = self.core.limits.read_budget;
         if let Some(it) = self.core.connections.get_mut(token) {
-            it.in_ready = false;
+            it.listed.leave(Listed::READY);
+        }
+        if self.core.get(token).is_some_and(|it| it.gave_back && it.wants_input())
+            && let Some(mut bytes) = self.core.take_given_back(token)
+        {
+            self.driver.received(&mut Ctx { core: &mut self.core }, token, &mut bytes);
+            // That was its turn.
+            return self.core.mark_ready(token);
         }
         while let Some(it) = self.core.get_mut(token) {
-            if !it.readable || !it.wants_input() {
+            if it.gave_back {
+                return self.core.mark_ready(token);
+            }
+            if !it.readable() || !it.wants_input() {
                 return;
             }
             if budget == 0 {
                 // The others first.
                 return self.core.mark_ready(token);
             }
-            let count = match it.stream.read(&mut self.buffer) {
+            let Some(it) = self.core.connections.get_mut(token) else {
+                return;
+            };
+            let count = match it.stream.read(&mut self.buffer, &mut self.core.scratch) {
                 Ok(0) => {
-                    it.read_ended = true;
-                    if it.after == After::Keep {
+                    it.input = Input::Ended;
+                    if it.stream.is_handshaking() {
+                        // Nothing can be said to a peer that left before both had keys.
+                        self.core.kill(token, Closed::Tls);
+                    } else if it.after == After::Keep {
                         self.driver.finished(&mut Ctx { core: &mut self.core }, token);
-                    } else if it.write_shut {
+                    } else if it.output == Output::Ended {
                         self.core.kill(token, Closed::Asked);
                     }
                     return;
@@ -239,25 +258,58 @@ impl<D: Driver> Reactor<D> {
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    it.readable = false;
+                    it.input = Input::Waiting;
                     return;
                 }
                 Err(error) => return self.core.kill(token, Closed::Failed(error.kind())),
             };
             // The socket is empty: what comes next makes a new event. Behind an end or an error
             // nothing comes, so read on until it shows.
-            if count < self.buffer.len() && it.stream.short_read_is_last() && !it.until_end {
-                it.readable = false;
+            if count < self.buffer.len()
+                && it.stream.short_read_is_last()
+                && it.input != Input::UntilEnd
+            {
+                it.input = Input::Waiting;
             }
             budget = budget.saturating_sub(count);
-            if it.after == After::Linger {
+            let (after, tls) = (it.after, it.stream.is_tls());
+            if after == After::Linger {
                 it.dropped = it.dropped.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
                 if it.dropped as usize > self.core.limits.linger_bytes_max {
                     return self.core.kill(token, Closed::Asked);
                 }
-            } else if let Some(bytes) = self.buffer.get_mut(..count) {
+            }
+            if tls {
+                self.decrypted(token, after);
+            } else if after == After::Keep
+                && let Some(bytes) = self.buffer.get_mut(..count)
+            {
                 self.driver.received(&mut Ctx { core: &mut self.core }, token, bytes);
             }
+        }
+    }
+
+    /// After a read from a TLS connection: hands on what it gave, and sees to what TLS itself has to say.
+    fn decrypted(&mut self, token: Token, after: After) {
+        let mut plain = std::mem::take(&mut self.core.scratch.plain);
+        if after == After::Keep && !plain.is_empty() {
+            self.driver.received(&mut Ctx { core: &mut self.core }, token, &mut plain);
+        }
+        self.core.scratch.plain = plain;
+        let Some(it) = self.core.get_mut(token) else {
+            return;
+        };
+        if it.stream.has_ended() && it.input != Input::Ended {
+            // The goodbye came with the bytes; no event will speak of it.
+            it.input = Input::UntilEnd;
+        }
+        if it.stream.has_failed() {
+            if after == After::Keep || it.owes() {
+                self.core.fail(token);
+            }
+        } else if it.owes() {
+            // A handshake's next flight, or what waited for its end.
+            self.core.mark_dirty(token);
         }
     }
 
@@ -305,9 +357,11 @@ fn note(core: &mut Core, event: &Event) -> bool {
         return false;
     };
     let ended = event.is_read_closed() || event.is_error();
-    it.until_end |= ended;
-    if ended || event.is_readable() {
-        it.readable = true;
+    match it.input {
+        Input::Ended => {}
+        _ if ended => it.input = Input::UntilEnd,
+        Input::Waiting if event.is_readable() => it.input = Input::Ready,
+        _ => {}
     }
     if event.is_writable() {
         it.writable = true;
@@ -317,7 +371,7 @@ fn note(core: &mut Core, event: &Event) -> bool {
         core.kill(token, Closed::Failed(ErrorKind::ConnectionReset));
         return false;
     }
-    let owed = !it.outbox.is_empty();
+    let owed = it.owes();
     core.mark_ready(token);
     if owed && event.is_writable() {
         core.mark_dirty(token);

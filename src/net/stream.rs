@@ -1,4 +1,5 @@
-//! One connected socket, of whatever family. It reads and writes; when to do so is the reactor's affair.
+//! One connected socket, of whatever family, with or without TLS. It reads and writes; when to do so is the
+//! reactor's affair.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -9,6 +10,10 @@ use mio::net::TcpStream;
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 
+#[cfg(feature = "net-tls")]
+use super::tls::TlsConfig;
+use super::tls::{Scratch, Tls};
+
 /// Who is at the other end.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Peer {
@@ -18,12 +23,16 @@ pub enum Peer {
     Unix,
 }
 
-/// A connected, non-blocking socket. Made from one of `std`'s, as another thread may have accepted it.
+/// A connected, non-blocking socket, with its TLS session if it has one. Made from one of `std`'s, as another
+/// thread may have accepted it, or [released](super::Ctx::release) by a loop.
 #[derive(Debug)]
-pub struct Stream(Kind);
+pub struct Stream {
+    socket: Socket,
+    tls: Option<Box<Tls>>,
+}
 
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Socket {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
@@ -34,7 +43,7 @@ impl TryFrom<std::net::TcpStream> for Stream {
 
     fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self(Kind::Tcp(TcpStream::from_std(stream))))
+        Ok(Socket::Tcp(TcpStream::from_std(stream)).into())
     }
 }
 
@@ -44,18 +53,18 @@ impl TryFrom<std::os::unix::net::UnixStream> for Stream {
 
     fn try_from(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self(Kind::Unix(UnixStream::from_std(stream))))
+        Ok(Socket::Unix(UnixStream::from_std(stream)).into())
     }
 }
 
 impl Stream {
     pub(super) fn tcp(stream: TcpStream) -> Self {
-        Self(Kind::Tcp(stream))
+        Socket::Tcp(stream).into()
     }
 
     #[cfg(unix)]
     pub(super) fn unix(stream: UnixStream) -> Self {
-        Self(Kind::Unix(stream))
+        Socket::Unix(stream).into()
     }
 
     /// Who is at the other end.
@@ -63,10 +72,10 @@ impl Stream {
     /// # Errors
     /// The system's, when the peer is gone.
     pub fn peer(&self) -> io::Result<Peer> {
-        match &self.0 {
-            Kind::Tcp(stream) => stream.peer_addr().map(Peer::Tcp),
+        match &self.socket {
+            Socket::Tcp(stream) => stream.peer_addr().map(Peer::Tcp),
             #[cfg(unix)]
-            Kind::Unix(_) => Ok(Peer::Unix),
+            Socket::Unix(_) => Ok(Peer::Unix),
         }
     }
 
@@ -75,66 +84,162 @@ impl Stream {
     /// # Errors
     /// The system's.
     pub fn local(&self) -> io::Result<Peer> {
-        match &self.0 {
-            Kind::Tcp(stream) => stream.local_addr().map(Peer::Tcp),
+        match &self.socket {
+            Socket::Tcp(stream) => stream.local_addr().map(Peer::Tcp),
             #[cfg(unix)]
-            Kind::Unix(_) => Ok(Peer::Unix),
+            Socket::Unix(_) => Ok(Peer::Unix),
         }
     }
 
     /// Whether a read that fills less than its buffer has emptied the socket, so that the next bytes make a
     /// new event. Unix sockets also stop at ancillary data.
     pub(super) fn short_read_is_last(&self) -> bool {
-        matches!(self.0, Kind::Tcp(_))
+        matches!(self.socket, Socket::Tcp(_))
     }
 
     pub(super) fn shutdown_write(&self) -> io::Result<()> {
-        match &self.0 {
-            Kind::Tcp(stream) => stream.shutdown(Shutdown::Write),
+        match &self.socket {
+            Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
             #[cfg(unix)]
-            Kind::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Socket::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
     }
 
     /// Small messages leave at once instead of waiting for the answer to the last (Nagle).
     pub(super) fn set_nodelay(&self) -> io::Result<()> {
-        match &self.0 {
-            Kind::Tcp(stream) => stream.set_nodelay(true),
+        match &self.socket {
+            Socket::Tcp(stream) => stream.set_nodelay(true),
             #[cfg(unix)]
-            Kind::Unix(_) => Ok(()),
+            Socket::Unix(_) => Ok(()),
         }
     }
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
-        match &mut self.0 {
-            Kind::Tcp(stream) => stream.register(registry, token, both),
+        match &mut self.socket {
+            Socket::Tcp(stream) => stream.register(registry, token, both),
             #[cfg(unix)]
-            Kind::Unix(stream) => stream.register(registry, token, both),
+            Socket::Unix(stream) => stream.register(registry, token, both),
         }
+    }
+
+    pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match &mut self.socket {
+            Socket::Tcp(stream) => stream.deregister(registry),
+            #[cfg(unix)]
+            Socket::Unix(stream) => stream.deregister(registry),
+        }
+    }
+
+    /// Reads from the socket into `buffer`, or decrypted into the scratch's `plain`. Returns how many bytes
+    /// the socket gave; of TLS that may be none of plaintext, and 0 is the end, which TLS may know of first.
+    pub(super) fn read(&mut self, buffer: &mut [u8], scratch: &mut Scratch) -> io::Result<usize> {
+        match &mut self.tls {
+            None => self.socket.read(buffer),
+            Some(tls) => tls.read(&mut self.socket, buffer.len(), scratch),
+        }
+    }
+
+    /// Sends what TLS has encrypted. Whether all is gone, and how much went.
+    pub(super) fn flush(&mut self) -> io::Result<(bool, usize)> {
+        match &mut self.tls {
+            None => Ok((true, 0)),
+            Some(tls) => tls.flush(&mut self.socket),
+        }
+    }
+
+    /// Lets TLS say that nothing more comes; [`flush`](Self::flush) sends it.
+    pub(super) fn say_goodbye(&mut self, scratch: &mut Scratch) -> io::Result<()> {
+        match &mut self.tls {
+            None => Ok(()),
+            Some(tls) => tls.say_goodbye(scratch),
+        }
+    }
+
+    /// Bytes that are encrypted and not sent.
+    pub(super) fn unsent(&self) -> usize {
+        self.tls.as_ref().map_or(0, |tls| tls.unsent())
+    }
+
+    /// Whether it speaks TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// The peer broke TLS.
+    pub(super) fn has_failed(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_failed())
+    }
+
+    /// TLS knows that nothing more comes; the socket may not.
+    pub(super) fn has_ended(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_ended())
+    }
+
+    #[cfg(feature = "net-tls")]
+    pub(super) fn start_tls(&mut self, config: std::sync::Arc<TlsConfig>) -> io::Result<()> {
+        if self.tls.is_some() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS has begun already"));
+        }
+        self.tls = Some(Box::new(Tls::new(config)?));
+        Ok(())
     }
 }
 
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Kind::Tcp(stream) => stream.read(buffer),
-            #[cfg(unix)]
-            Kind::Unix(stream) => stream.read(buffer),
-        }
+impl From<Socket> for Stream {
+    fn from(socket: Socket) -> Self {
+        Self { socket, tls: None }
     }
 }
 
-impl Write for Stream {
+/// A stream to write plaintext to.
+pub(super) struct Writer<'a> {
+    pub(super) stream: &'a mut Stream,
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl Write for Writer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_vectored(&[IoSlice::new(bytes)])
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match &mut self.0 {
-            Kind::Tcp(stream) => stream.write_vectored(slices),
+        let Stream { socket, tls } = &mut *self.stream;
+        match tls {
+            None => socket.write_vectored(slices),
+            Some(tls) => tls.write(socket, slices, self.scratch),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
             #[cfg(unix)]
-            Kind::Unix(stream) => stream.write_vectored(slices),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write_vectored(slices),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.write_vectored(slices),
         }
     }
 

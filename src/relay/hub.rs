@@ -1,18 +1,27 @@
 //! The hub: who is here, and who is told what. Knows no wire language, no socket and no clock; what it
-//! wants done it appends as effects.
+//! wants done it appends as effects. The plain dialects' messages are judged here; the chat dialect's
+//! in `hub/chat`, what others answer and tell in `hub/answers` and `hub/others`.
 
+mod answers;
+mod chat;
+mod others;
+
+use self::chat::Chat;
 use super::command::{Command, Payload};
 use super::dialect::{self, Context, Dialect, Form};
-use super::effect::{Effect, Kind, Said, Shared};
+use super::effect::{Effect, Kind, Publish, Said, Shared};
+use super::inbox::Inboxes;
 use super::key::Key;
 use super::limits::Config;
+use super::presence::Presence;
 use super::quota::Meter;
 use super::room::{Membership, Rooms};
 use super::users::Users;
-use super::{ConnId, NameError, RoomName, UserName};
+use super::{Ask, ConnId, ContentKind, Elsewhere, NameError, RoomName, UserName};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Sessions, rooms and users, as a function of what is called.
@@ -20,6 +29,13 @@ use std::time::Duration;
 /// - [`open`](Self::open) when a connection is open, [`message`](Self::message) for each whole message
 ///   of it, [`close`](Self::close) as soon as it is no longer open: at the first close frame of either
 ///   side, or when it breaks. A connection that is closing is told nothing more, and not heard.
+/// - [`entry`](Self::entry) for each entry of a channel's log while the hub follows it, in the log's
+///   order, each once; [`published`](Self::published), [`opened`](Self::opened) and
+///   [`page`](Self::page) for each [`Ask`], once. Those of one connection in the order of its asks,
+///   if its client is to see the answers in the order of its requests.
+/// - [`node_up`](Self::node_up) before the first and [`node_down`](Self::node_down) after the last
+///   [`elsewhere`](Self::elsewhere) of another hub. A gap in what a hub says is a down and an up.
+/// - [`drain`](Self::drain) when the process is going to end.
 /// - Each appends to the caller's effects; those hold in their order. Same calls, same effects.
 ///
 /// ```
@@ -34,9 +50,12 @@ use std::time::Duration;
 ///     user: None,
 ///     remote_addr: "127.0.0.1",
 ///     remote_port: 50000,
+///     kept: false,
 /// };
 /// hub.open(ConnId(1), &opening, &mut effects)?;
 /// hub.open(ConnId(2), &opening, &mut effects)?;
+/// assert_eq!(effects, [Effect::Follow("lobby".into())]);
+/// effects.clear();
 /// hub.message(ConnId(1), Kind::Text, b"hello", Duration::ZERO, &mut effects);
 /// let hello = Shared::new(Kind::Text, b"hello");
 /// assert_eq!(effects, [Effect::Send { to: ConnId(2), message: hello }]);
@@ -47,6 +66,8 @@ pub struct Hub {
     config: Config,
     sessions: BTreeMap<ConnId, Session>,
     rooms: Rooms,
+    inboxes: Inboxes,
+    presence: Presence,
     users: Users,
     /// What a dialect wrote, and what a form made of it: empty between calls.
     heard: Vec<u8>,
@@ -58,25 +79,39 @@ pub struct Hub {
 pub struct Opening<'a> {
     /// The wire language.
     pub dialect: Dialect,
-    /// The room asked for; none or an empty one is the default room.
+    /// The room asked for; none or an empty one is the default room, or none in the chat dialect.
     pub room: Option<&'a str>,
-    /// The name asked for; without one it is address and port.
+    /// The name asked for; without one it is address and port, or a guest's in the chat dialect.
     pub user: Option<&'a str>,
     /// As text, without a port. People see it where they gave no name: IPv4 as `::ffff:127.0.0.1`.
     pub remote_addr: &'a str,
     /// In decimal.
     pub remote_port: u16,
+    /// The broker has a log of that room: what is said there goes into it.
+    pub kept: bool,
 }
 
 /// What is known of a connection. One that is only echoed to has no heap.
 #[derive(Debug)]
 struct Session {
-    dialect: Dialect,
-    /// Only where a room may show it.
-    name: Option<UserName>,
-    rooms: Vec<Membership>,
-    ids: Vec<Key>,
     meter: Meter,
+    role: Role,
+}
+
+#[derive(Debug)]
+enum Role {
+    Echo,
+    /// In one room, under a name.
+    Plain(Dialect, Box<Plain>),
+    /// Under ids of the user directory.
+    Ids(Dialect, Box<Vec<Key>>),
+    Chat(Box<Chat>),
+}
+
+#[derive(Debug)]
+struct Plain {
+    name: UserName,
+    place: Membership,
 }
 
 /// Scratch that is larger is given back after use: one large message must not pin memory for ever.
@@ -89,6 +124,8 @@ impl Hub {
             config,
             sessions: BTreeMap::new(),
             rooms: Rooms::default(),
+            inboxes: Inboxes::default(),
+            presence: Presence::default(),
             users: Users::new(dialect::known_from_the_start()),
             heard: Vec::new(),
             told: Vec::new(),
@@ -110,31 +147,37 @@ impl Hub {
         if self.sessions.contains_key(&conn) {
             return Err(OpenError::InUse(conn));
         }
-        let asked = |name: Option<&'_ str>| name.is_some_and(|name| !name.is_empty());
-        let room = match opening.room {
-            Some(room) if asked(opening.room) => RoomName::new(room).map_err(OpenError::Room)?,
-            _ => self.config.default_room.clone(),
+        let asked = |name: &&str| !name.is_empty();
+        let room = opening.room.filter(asked).map(RoomName::new).transpose();
+        let room = room.map_err(OpenError::Room)?;
+        let name = opening.user.filter(asked).map(UserName::new).transpose();
+        let name = name.map_err(OpenError::User)?;
+        let role = match opening.dialect {
+            Dialect::Echo => Role::Echo,
+            dialect @ (Dialect::Directory | Dialect::Im) => Role::Ids(dialect, Box::default()),
+            Dialect::Chat => return Ok(self.open_chat(conn, room, name, out)),
+            dialect @ (Dialect::Broadcast | Dialect::Named) => {
+                let name = name.unwrap_or_else(|| {
+                    UserName::of_address(opening.remote_addr, opening.remote_port)
+                });
+                if let Some(greeting) = dialect.greeting(name.as_str()) {
+                    let message = Shared::new(Kind::Text, greeting.as_bytes());
+                    out.push(Effect::Send { to: conn, message });
+                }
+                let room = room.unwrap_or_else(|| self.config.default_room.clone());
+                let form = dialect.form().unwrap_or(Form::AsSaid);
+                let (place, is_new) = self.rooms.enter(room.shared(), form, conn);
+                if is_new {
+                    out.push(Effect::Follow(Arc::clone(room.shared())));
+                }
+                let kept = opening.kept || self.presence.online(room.as_str()) > 0;
+                if let Some(room) = self.rooms.room_mut(room.as_str()) {
+                    room.kept |= kept;
+                }
+                Role::Plain(dialect, Box::new(Plain { name, place }))
+            }
         };
-        let name = match opening.user {
-            Some(user) if asked(opening.user) => UserName::new(user).map_err(OpenError::User)?,
-            _ => UserName::of_address(opening.remote_addr, opening.remote_port),
-        };
-        if let Some(greeting) = opening.dialect.greeting(name.as_str()) {
-            let message = Shared::new(Kind::Text, greeting.as_bytes());
-            out.push(Effect::Send { to: conn, message });
-        }
-        let form = opening.dialect.form();
-        let session = Session {
-            dialect: opening.dialect,
-            name: form.map(|_| name),
-            rooms: Vec::new(),
-            ids: Vec::new(),
-            meter: Meter::default(),
-        };
-        self.sessions.insert(conn, session);
-        if let Some(form) = form {
-            self.enter(conn, room, form);
-        }
+        self.sessions.insert(conn, Session { meter: Meter::default(), role });
         Ok(())
     }
 
@@ -151,47 +194,39 @@ impl Hub {
         let Some(session) = self.sessions.get_mut(&conn) else {
             return;
         };
+        let dialect = match session.role {
+            Role::Echo => Dialect::Echo,
+            Role::Plain(dialect, _) | Role::Ids(dialect, _) => dialect,
+            Role::Chat(_) => return self.hear_chat(conn, kind, bytes, now, out),
+        };
         if let Some(rates) = &self.config.rates
-            && !session.meter.admit(rates, bytes.len(), now)
+            && session.meter.admit(rates, bytes.len(), now).is_err()
         {
-            self.close(conn, out);
-            out.push(Effect::Close { conn, code: RATE_LIMITED, reason: "too many messages" });
-            return;
+            return self.expel(conn, RATE_LIMITED, "too many messages", out);
         }
         let mut heard = mem::take(&mut self.heard);
         let context = Context { limits: &self.config.limits, zone: &self.config.zone };
-        let command = session.dialect.hear(kind, bytes, &context, &mut heard);
+        let command = dialect.hear(kind, bytes, &context, &mut heard);
         self.obey(conn, command, out);
         self.heard = emptied(heard);
     }
 
-    /// Forgets a connection: its rooms, its ids. What others are told of it is appended; the dialects
-    /// of today announce nothing. Does nothing for a connection that is not there.
+    /// Forgets a connection: its rooms, its ids. What others are told of it is appended. Does nothing
+    /// for a connection that is not there.
     pub fn close(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
-        let _ = out;
         let Some(session) = self.sessions.remove(&conn) else {
             return;
         };
-        for membership in &session.rooms {
-            self.leave(membership);
+        match session.role {
+            Role::Echo => {}
+            Role::Plain(_, plain) => self.leave(&plain.place, out),
+            Role::Ids(_, ids) => {
+                for id in ids.iter() {
+                    self.users.release(id, conn);
+                }
+            }
+            Role::Chat(chat) => self.close_chat(conn, *chat, out),
         }
-        for id in &session.ids {
-            self.users.release(id, conn);
-        }
-    }
-
-    /// Tells the members here what was said in a room of another hub.
-    pub fn said_elsewhere(&mut self, said: &Said, out: &mut Vec<Effect>) {
-        let mut told = mem::take(&mut self.told);
-        let mut message = Some(said.message.clone());
-        let bytes = &said.message.bytes;
-        for (form, members) in self.rooms.groups(&said.room) {
-            let payload = Payload { kind: said.message.kind, bytes };
-            let own = form.tell(said.from.as_str(), payload, &mut told, &mut message);
-            send(members.to_vec(), own, out);
-            told.clear();
-        }
-        self.told = emptied(told);
     }
 
     /// How many connections are open.
@@ -204,9 +239,19 @@ impl Hub {
         self.rooms.len()
     }
 
-    /// Whether nothing is left of anybody.
+    /// Whether nothing is left of anybody, here and on other hubs.
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.rooms.is_empty() && self.users.is_empty()
+        self.sessions.is_empty()
+            && self.rooms.is_empty()
+            && self.inboxes.is_empty()
+            && self.presence.is_empty()
+            && self.users.is_empty()
+    }
+
+    /// Closes for a fault of the client's.
+    fn expel(&mut self, conn: ConnId, code: u16, reason: &'static str, out: &mut Vec<Effect>) {
+        self.close(conn, out);
+        out.push(Effect::Close { conn, code, reason });
     }
 
     fn obey(&mut self, conn: ConnId, command: Command<'_>, out: &mut Vec<Effect>) {
@@ -239,16 +284,34 @@ impl Hub {
     }
 
     fn say(&mut self, conn: ConnId, payload: Payload<'_>, out: &mut Vec<Effect>) {
-        let Some(session) = self.sessions.get(&conn) else {
+        let Some(Role::Plain(_, plain)) = self.sessions.get(&conn).map(|session| &session.role)
+        else {
             return;
         };
-        let (Some(from), Some(place)) = (&session.name, session.rooms.first()) else {
+        let Plain { name: from, place } = &**plain;
+        let Some(room) = self.rooms.room(&place.room) else {
             return;
         };
+        if room.kept {
+            out.push(Effect::Publish(Publish {
+                ask: Ask { conn, request: None },
+                channels: vec![Arc::clone(&place.room)],
+                from: Arc::clone(from.shared()),
+                to: None,
+                content: match payload.kind {
+                    Kind::Text => ContentKind::Text,
+                    Kind::Binary => ContentKind::Binary,
+                },
+                body: payload.bytes.into(),
+                once: None,
+                origin: conn,
+            }));
+            return;
+        }
         let mut told = mem::take(&mut self.told);
         let mut as_said = None;
-        for (form, members) in self.rooms.groups(&place.room) {
-            let receivers = match members.split_at_checked(place.at) {
+        for (form, members) in room.groups() {
+            let receivers = match members.split_at_checked(place.at()) {
                 Some((before, [_, after @ ..])) if form == place.form && !form.hears_itself() => {
                     [before, after].concat()
                 }
@@ -262,8 +325,8 @@ impl Hub {
         }
         if self.config.cluster {
             let message = as_said.unwrap_or_else(|| payload.shared());
-            let (room, from) = (place.room.clone(), from.clone());
-            out.push(Effect::Elsewhere(Said { room, from, message }));
+            let (room, from) = (RoomName::of_shared(&place.room), from.clone());
+            out.push(Effect::Elsewhere(Elsewhere::Said(Said { room, from, message })));
         }
         self.told = emptied(told);
     }
@@ -271,7 +334,9 @@ impl Hub {
     /// Whether the id was known before; `None` if the connection may not have it.
     fn register(&mut self, conn: ConnId, id: Key) -> Option<bool> {
         let limits = &self.config.limits;
-        let ids = &mut self.sessions.get_mut(&conn)?.ids;
+        let Role::Ids(_, ids) = &mut self.sessions.get_mut(&conn)?.role else {
+            return None;
+        };
         if !ids.contains(&id) {
             let bytes: usize = ids.iter().map(Key::len).sum();
             let fits = ids.len() < limits.ids_per_connection
@@ -285,28 +350,25 @@ impl Hub {
         Some(self.users.register(&id, conn))
     }
 
-    fn enter(&mut self, conn: ConnId, room: RoomName, form: Form) {
-        if let Some(session) = self.sessions.get_mut(&conn)
-            && session.rooms.len() < self.config.limits.rooms_per_connection
-            && session.rooms.iter().all(|membership| membership.room != room)
-        {
-            session.rooms.reserve_exact(1);
-            session.rooms.push(self.rooms.enter(room, form, conn));
-        }
-    }
-
-    /// For a session that is no longer in the table.
-    fn leave(&mut self, left: &Membership) {
-        if let Some(moved) = self.rooms.leave(left)
+    /// Gives up a place that its session has no longer.
+    fn leave(&mut self, left: &Membership, out: &mut Vec<Effect>) {
+        let changed = self.rooms.leave(left);
+        if let Some(moved) = changed.moved
             && let Some(session) = self.sessions.get_mut(&moved)
-            && let Some(place) = session.rooms.iter_mut().find(|place| place.room == left.room)
         {
-            place.at = left.at;
+            match &mut session.role {
+                Role::Plain(_, plain) => plain.place.moves_to(left),
+                Role::Chat(chat) => chat.moves_to(left),
+                Role::Echo | Role::Ids(..) => {}
+            }
+        }
+        if changed.gone {
+            out.push(Effect::Unfollow(Arc::clone(&left.room)));
         }
     }
 }
 
-/// 4029: in the range of applications, and of those that tell a client to come back.
+/// In the range of applications, and of those that tell a client to come back.
 const RATE_LIMITED: u16 = 4029;
 
 impl Payload<'_> {
@@ -343,7 +405,6 @@ fn emptied(mut scratch: Vec<u8>) -> Vec<u8> {
     scratch.clear();
     if scratch.capacity() > SCRATCH_KEPT_MAX { Vec::new() } else { scratch }
 }
-
 /// Why a connection is not taken in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OpenError {
@@ -376,8 +437,14 @@ mod tests {
         let mut hub = Hub::new(Config::default());
         let mut out = Vec::new();
         for (number, dialect) in [(1, Dialect::Im), (2, Dialect::Named)] {
-            let opening =
-                Opening { dialect, room: None, user: None, remote_addr: "::1", remote_port: 1 };
+            let opening = Opening {
+                dialect,
+                room: None,
+                user: None,
+                remote_addr: "::1",
+                remote_port: 1,
+                kept: false,
+            };
             hub.open(ConnId(number), &opening, &mut out).unwrap();
             for len in [10, 1 << 20, 10] {
                 let content = "x".repeat(len);
@@ -391,6 +458,6 @@ mod tests {
 
     #[test]
     fn a_session_is_small() {
-        assert!(size_of::<Session>() <= 96, "{} bytes", size_of::<Session>());
+        assert!(size_of::<Session>() <= 32, "{} bytes", size_of::<Session>());
     }
 }

@@ -42,6 +42,15 @@ impl RoomName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    pub(super) fn shared(&self) -> &Arc<str> {
+        &self.0
+    }
+
+    /// For what was a room's name before.
+    pub(super) fn of_shared(name: &Arc<str>) -> Self {
+        Self(Arc::clone(name))
+    }
 }
 
 impl Default for RoomName {
@@ -80,9 +89,23 @@ impl UserName {
         Self(format!("{mapped}{address}{port}").into())
     }
 
+    /// For an inbox, `@name`.
+    pub(super) fn of_inbox(inbox: &str) -> Self {
+        Self(inbox.strip_prefix('@').unwrap_or(inbox).into())
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    pub(super) fn shared(&self) -> &Arc<str> {
+        &self.0
+    }
+
+    /// `@name`: the channel of their direct messages.
+    pub(super) fn inbox(&self) -> Arc<str> {
+        format!("@{}", self.0).into()
     }
 }
 

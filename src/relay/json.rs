@@ -42,13 +42,15 @@ pub(super) fn elements<'a>(
     reader.end()
 }
 
+/// 2^53 - 1: above it JavaScript does not tell whole numbers apart.
+pub(super) const WHOLE_MAX: u64 = (1 << 53) - 1;
+
 /// A value as written, without the space around it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Value<'a>(&'a str);
 
 impl<'a> Value<'a> {
-    /// A text that is one value, for tests.
-    #[cfg(test)]
+    /// A text that is one value.
     pub(super) fn read(text: &'a str, depth_max: u8) -> Option<Self> {
         let mut reader = Reader { text, at: 0, depth_max: usize::from(depth_max) };
         let value = reader.value()?;
@@ -56,8 +58,30 @@ impl<'a> Value<'a> {
         Some(value)
     }
 
+    /// What is known to be one value, without space around it.
+    pub(super) fn of(written: &'a str) -> Self {
+        Self(written)
+    }
+
     pub(super) fn as_written(self) -> &'a str {
         self.0
+    }
+
+    pub(super) fn is_null(self) -> bool {
+        self.0 == "null"
+    }
+
+    /// A whole number that a double holds exactly, written without fraction and exponent.
+    pub(super) fn whole(self) -> Option<u64> {
+        if !self.0.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        self.0.parse().ok().filter(|&number| number <= WHOLE_MAX)
+    }
+
+    /// A string; `None` for every other type, and for one with half a character (a lone surrogate).
+    pub(super) fn string(self) -> Option<String> {
+        self.text()?.string()
     }
 
     /// The inside of a string; `None` for every other type.
@@ -93,6 +117,13 @@ impl<'a> Text<'a> {
         let mut plain = Vec::new();
         self.unescape(&mut plain);
         plain == wanted.as_bytes()
+    }
+
+    /// The string itself; `None` for one with half a character (a lone surrogate).
+    pub(super) fn string(self) -> Option<String> {
+        let mut plain = Vec::new();
+        self.unescape(&mut plain);
+        String::from_utf8(plain).ok()
     }
 
     /// Appends the string itself, in UTF-8; a lone surrogate as the three bytes that UTF-8 would give

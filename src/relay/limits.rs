@@ -5,8 +5,8 @@ use super::quota::Rates;
 use std::fmt;
 use std::sync::Arc;
 
-/// Bounds on what one connection can make the hub remember. A message over one of them is ignored,
-/// the connection lives.
+/// Bounds on what one connection can make the hub remember. A message over one of them is ignored, or
+/// answered with an error in the dialect that has errors; the connection lives.
 ///
 /// ```
 /// # use sockeye::relay::Limits;
@@ -40,6 +40,108 @@ pub struct Limits {
     ///
     /// 64: more than a person reads. The tutorials' dialects have one.
     pub rooms_per_connection: usize,
+
+    /// What else the chat dialect bounds.
+    pub chat: ChatLimits,
+}
+
+/// Bounds of the chat dialect. Its `hello` tells those that a client has to know.
+///
+/// ```
+/// # use sockeye::relay::ChatLimits;
+/// let limits = ChatLimits { body_bytes: 1024, ..ChatLimits::default() };
+/// assert_eq!(limits.history, 100);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChatLimits {
+    /// Bytes of one body, as written.
+    ///
+    /// 256 KiB: a long text or a small picture. A log keeps it for all, and each member is sent it.
+    pub body_bytes: usize,
+
+    /// Bytes of one message of a client, body included.
+    ///
+    /// 320 KiB: the largest body, and 64 KiB for the rest: a `hello` that resumes 64 rooms whose
+    /// names are as long as may be, each character escaped.
+    pub message_bytes: usize,
+
+    /// Bytes of a request's `id`, as written.
+    ///
+    /// 128: a UUID and a prefix. It waits with the request until the answer comes.
+    pub id_bytes: usize,
+
+    /// Bytes of a `producer`.
+    ///
+    /// 64: a UUID is 36. The broker remembers it for an hour or more.
+    pub producer_bytes: usize,
+
+    /// `say`, `tell` and `history` of one connection whose answers are still to come.
+    ///
+    /// 128: at 5 ms for the disk that is 25,000 messages a second.
+    pub unacked: u16,
+
+    /// Messages in one page of `history`, and how many a client gets that asks for no number.
+    ///
+    /// 100: some screens full.
+    pub history: usize,
+
+    /// Bytes of one page of `history`. The page ends early then, after one message at least.
+    ///
+    /// 512 KiB: half of what may wait for a slow reader.
+    pub history_bytes: usize,
+
+    /// Messages that are replayed to who joins with a cursor or asks for the last ones. What is
+    /// behind them is had by `history`.
+    ///
+    /// 1000: a lively room's last minutes.
+    pub replay: usize,
+
+    /// Bytes of one replay, and of what is held for who is joining.
+    ///
+    /// 512 KiB: half of what may wait for a slow reader.
+    pub replay_bytes: usize,
+
+    /// People in a room up to whom each coming and going is told by name, and all are named to who
+    /// joins. In larger rooms only the number is told.
+    ///
+    /// 256: a coming costs one message to each; nobody reads a longer list.
+    pub presence_members: usize,
+
+    /// People that `who` names; it says how many there are all the same.
+    ///
+    /// 1000: 128 KiB of the longest names.
+    pub who_members: usize,
+
+    /// Messages that mean nothing, within a minute or so: each costs a second's credit, and this
+    /// many may be owed. One more closes with 1008.
+    ///
+    /// 60: a person at a console mistypes less, a broken program more.
+    pub faults: u32,
+
+    /// Messages over the rate in a row, until the connection is closed with 4029.
+    ///
+    /// 1000: a client that hears `rate_limited` that often does not listen.
+    pub over_rate: u16,
+}
+
+impl Default for ChatLimits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 256 << 10,
+            message_bytes: 320 << 10,
+            id_bytes: 128,
+            producer_bytes: 64,
+            unacked: 128,
+            history: 100,
+            history_bytes: 512 << 10,
+            replay: 1000,
+            replay_bytes: 512 << 10,
+            presence_members: 256,
+            who_members: 1000,
+            faults: 60,
+            over_rate: 1000,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -50,6 +152,7 @@ impl Default for Limits {
             id_bytes: 1024,
             ids_bytes_per_connection: 8 << 10,
             rooms_per_connection: 64,
+            chat: ChatLimits::default(),
         }
     }
 }
@@ -61,19 +164,40 @@ impl Default for Limits {
 /// let config = Config { zone: Zone::fixed(8 * 60), ..Config::default() };
 /// assert_eq!(config.zone.offset_minutes(0), 480);
 /// ```
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// What one connection can make the hub keep.
     pub limits: Limits,
     /// Messages and bytes per second that one connection may send. None by default: how much is too
     /// much depends on the chat, and TCP already slows a sender down to the relay's pace.
     pub rates: Option<Rates>,
+    /// The same for the chat dialect, which tells a client to wait before it closes. On by default:
+    /// what is said there is kept.
+    pub chat_rates: Option<Rates>,
     /// Where those meet who ask for no room.
     pub default_room: RoomName,
     /// The server's time zone, for the times of day that `im` shows. UTC by default.
     pub zone: Zone,
     /// Other hubs have members of the same rooms, and want to hear what is said here.
     pub cluster: bool,
+    /// What tells this hub from all others, earlier ones of the same machine included: sessions and
+    /// guests are named after it. A random number of 48 bits will do; 0, the default, is for a hub
+    /// that is alone and keeps nothing beyond its life.
+    pub hub_id: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            rates: None,
+            chat_rates: Some(Rates::default()),
+            default_room: RoomName::default(),
+            zone: Zone::default(),
+            cluster: false,
+            hub_id: 0,
+        }
+    }
 }
 
 /// A time zone: how far its clocks are ahead of UTC at a moment. The hub has no clock to ask.

@@ -42,8 +42,17 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Whether a message of `len` bytes may pass at `now`; if so, it is counted.
-    pub(super) fn admit(&mut self, rates: &Rates, len: usize, now: Duration) -> bool {
+    /// Counts a message of `len` bytes at `now`, if it may pass.
+    ///
+    /// # Errors
+    ///
+    /// How long until it may; nothing was counted.
+    pub(super) fn admit(
+        &mut self,
+        rates: &Rates,
+        len: usize,
+        now: Duration,
+    ) -> Result<(), Duration> {
         let now = nanos(now.as_nanos());
         let ahead_max = now.saturating_add(nanos(rates.burst.as_nanos()));
         let messages = self.messages_paid_at.max(now);
@@ -51,14 +60,33 @@ impl Meter {
         let a_message = nanos(SECOND / u128::from(rates.messages_per_second.get()));
         let its_bytes = nanos((len as u128) * SECOND / u128::from(rates.bytes_per_second.get()));
         // Nothing owed is always well, so that a burst of zero still lets a steady sender pass.
-        let one_more = messages == now || messages.saturating_add(a_message) <= ahead_max;
-        let room_left = bytes == now || bytes < ahead_max;
-        if !one_more || !room_left {
-            return false;
+        let over = messages.saturating_add(a_message).saturating_sub(ahead_max);
+        let messages_wait = over.min(messages - now);
+        let over = bytes.saturating_add(1).saturating_sub(ahead_max);
+        let bytes_wait = over.min(bytes - now);
+        let wait = messages_wait.max(bytes_wait);
+        if wait > 0 {
+            return Err(Duration::from_nanos(wait));
         }
         self.messages_paid_at = messages.saturating_add(a_message);
         self.bytes_paid_at = bytes.saturating_add(its_bytes);
-        true
+        Ok(())
+    }
+}
+
+/// The faults of a connection: each is paid for by a second, and so many may be owed.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Faults {
+    paid_at: u64,
+}
+
+impl Faults {
+    /// Counts one; whether it is still forgiven.
+    pub(super) fn forgive(&mut self, burst: u32, now: Duration) -> bool {
+        let now = nanos(now.as_nanos());
+        let a_fault = nanos(SECOND);
+        self.paid_at = self.paid_at.max(now).saturating_add(a_fault);
+        self.paid_at - now <= a_fault.saturating_mul(u64::from(burst))
     }
 }
 
@@ -82,7 +110,7 @@ mod tests {
     }
 
     fn admitted(meter: &mut Meter, rates: &Rates, len: usize, now: Duration) -> usize {
-        (0..1000).take_while(|_| meter.admit(rates, len, now)).count()
+        (0..1000).take_while(|_| meter.admit(rates, len, now).is_ok()).count()
     }
 
     #[test]
@@ -109,9 +137,9 @@ mod tests {
         let rates = rates(1000, 1000, Duration::from_secs(1));
         let mut meter = Meter::default();
         let at = Duration::from_secs;
-        assert!(meter.admit(&rates, 5000, at(10)));
-        assert!(!meter.admit(&rates, 1, at(13)));
-        assert!(meter.admit(&rates, 1, at(15)));
+        assert!(meter.admit(&rates, 5000, at(10)).is_ok());
+        assert_eq!(meter.admit(&rates, 1, at(13)), Err(at(1) + Duration::from_nanos(1)));
+        assert!(meter.admit(&rates, 1, at(15)).is_ok());
     }
 
     #[test]
@@ -119,9 +147,10 @@ mod tests {
         let rates = rates(10, 1 << 30, Duration::ZERO);
         let mut meter = Meter::default();
         for tick in 0..50 {
-            assert!(meter.admit(&rates, 1, Duration::from_millis(100 * tick)), "{tick}");
+            assert!(meter.admit(&rates, 1, Duration::from_millis(100 * tick)).is_ok(), "{tick}");
         }
-        assert!(!meter.admit(&rates, 1, Duration::from_millis(4950)));
+        let hasty = meter.admit(&rates, 1, Duration::from_millis(4950));
+        assert_eq!(hasty, Err(Duration::from_millis(50)));
     }
 
     #[test]
@@ -129,7 +158,36 @@ mod tests {
         let rates = rates(1, 1, Duration::MAX);
         let mut meter = Meter::default();
         for now in [Duration::ZERO, Duration::MAX, Duration::ZERO] {
-            meter.admit(&rates, usize::MAX, now);
+            _ = meter.admit(&rates, usize::MAX, now);
         }
+    }
+
+    #[test]
+    fn who_waits_as_long_as_told_may_send_and_not_a_moment_before() {
+        let rates = rates(7, 1000, Duration::from_secs(3));
+        let mut meter = Meter::default();
+        let mut now = Duration::from_secs(100);
+        for _ in 0..200 {
+            if let Err(wait) = meter.admit(&rates, 90, now) {
+                let early = now + wait - Duration::from_nanos(1);
+                assert_eq!(meter.admit(&rates, 90, early), Err(Duration::from_nanos(1)));
+                now += wait;
+                assert_eq!(meter.admit(&rates, 90, now), Ok(()));
+            }
+        }
+        assert!(now > Duration::from_secs(110), "{now:?}");
+    }
+
+    #[test]
+    fn so_many_faults_are_forgiven_and_then_one_a_second() {
+        let mut faults = Faults::default();
+        let start = Duration::from_secs(9);
+        assert_eq!((0..100).take_while(|_| faults.forgive(60, start)).count(), 60);
+        let mut faults = Faults::default();
+        for _ in 0..60 {
+            faults.forgive(60, start);
+        }
+        assert!(faults.forgive(60, start + Duration::from_secs(1)));
+        assert!(!faults.forgive(60, start + Duration::from_secs(1)));
     }
 }

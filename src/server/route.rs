@@ -1,19 +1,17 @@
-//! What a request asks for by its path.
+//! What a request asks for by its path and query.
 
-use crate::proto::handshake::Request;
+use super::paths::{Door, Paths};
 use crate::relay::Dialect;
 
-/// A path's meaning. Only its first segment counts.
+/// A path's meaning. `?room=` and `?user=` say where and who.
 ///
-/// | path | |
-/// |---|---|
-/// | `/echo` | everything comes back |
-/// | `/direct` | the user directory |
-/// | `/ws` | the named chat |
-/// | `/im` | one-to-one messages |
-/// | all others, `/broadcast` too | everything goes to the others of the room |
-///
-/// `?room=` and `?user=` say where and who.
+/// ```
+/// # use sockeye::relay::Dialect;
+/// # use sockeye::server::{Paths, Route};
+/// let route = Route::of(&Paths::default(), "/ws", Some("room=lobby&user=a%20b")).unwrap();
+/// assert_eq!(route.dialect, Dialect::Named);
+/// assert_eq!(route.user.as_deref(), Some("a b"));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Route {
     /// The wire language.
@@ -25,22 +23,15 @@ pub struct Route {
 }
 
 impl Route {
-    /// Reads path and query of a request's target.
-    ///
-    /// ```
-    /// # use sockeye::relay::Dialect;
-    /// # use sockeye::server::Route;
-    /// let route = Route::new("/ws", Some("room=lobby&user=a%20b"));
-    /// assert_eq!(route.dialect, Dialect::Named);
-    /// assert_eq!(route.user.as_deref(), Some("a b"));
-    /// ```
-    pub fn new(path: &str, query: Option<&str>) -> Self {
-        let dialect = match path.split('/').nth(1) {
-            Some("echo") => Dialect::Echo,
-            Some("direct") => Dialect::Directory,
-            Some("ws") => Dialect::Named,
-            Some("im") => Dialect::Im,
-            _ => Dialect::Broadcast,
+    /// Reads path and query of a request's target. `None` if nobody speaks WebSocket there.
+    pub fn of(paths: &Paths, path: &str, query: Option<&str>) -> Option<Self> {
+        let dialect = match paths.door(path)? {
+            Door::Echo => Dialect::Echo,
+            Door::Broadcast => Dialect::Broadcast,
+            Door::Direct => Dialect::Directory,
+            Door::Ws => Dialect::Named,
+            Door::Im => Dialect::Im,
+            Door::Chat => Dialect::Chat,
         };
         let mut route = Self { dialect, room: None, user: None };
         for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
@@ -50,10 +41,6 @@ impl Route {
                 _ => {}
             }
         }
-        route
-    }
-
-    pub(super) fn of(request: &Request<'_>) -> Self {
-        Self::new(request.path(), request.query())
+        Some(route)
     }
 }

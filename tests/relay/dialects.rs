@@ -196,6 +196,7 @@ fn a_name_asked_for_is_used_instead() {
         user: Some("Ann"),
         remote_addr: "::1",
         remote_port: 9,
+        kept: false,
     };
     hub.open(ConnId(1), &opening, &mut effects).unwrap();
     assert_eq!(crate::sent(&effects), [text(1, "Welcome Ann")]);

@@ -154,8 +154,14 @@ impl Session {
                     actors.insert(who.to_owned(), Actor { conn, port, fragments: None });
                     let remote_addr = step["host"].as_str().unwrap_or("::ffff:127.0.0.1");
                     let (dialect, remote_port) = (self.dialect, port);
-                    let opening =
-                        Opening { dialect, room: None, user: None, remote_addr, remote_port };
+                    let opening = Opening {
+                        dialect,
+                        room: None,
+                        user: None,
+                        remote_addr,
+                        remote_port,
+                        kept: false,
+                    };
                     hub.open(conn, &opening, &mut effects).unwrap();
                 }
                 "close" | "abort" => hub.close(actors[who].conn, &mut effects),
@@ -260,7 +266,8 @@ fn received_by(conn: ConnId, effects: &[Effect]) -> impl Iterator<Item = (Kind, 
             let times = to.iter().filter(|&&to| to == conn).count();
             std::iter::repeat_n((message.kind, &message.bytes[..]), times)
         }
-        Effect::Close { .. } | Effect::Elsewhere(_) => panic!("{effect:?}"),
+        Effect::Follow(_) | Effect::Unfollow(_) => std::iter::repeat_n((Kind::Text, &b""[..]), 0),
+        _ => panic!("{effect:?}"),
     })
 }
 

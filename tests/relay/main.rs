@@ -79,15 +79,19 @@ impl Chat {
     fn close(&mut self, conn: u64) {
         let mut effects = Vec::new();
         self.hub.close(ConnId(conn), &mut effects);
-        assert_eq!(effects, []);
+        assert_eq!(sent(&effects), []);
     }
 }
 
 /// Connection n comes from port 50000 + n.
 fn opening(conn: u64, dialect: Dialect, room: Option<&str>) -> Opening<'_> {
     let remote_port = u16::try_from(50_000 + conn).unwrap();
-    Opening { dialect, room, user: None, remote_addr: "::ffff:127.0.0.1", remote_port }
+    Opening { dialect, room, user: None, remote_addr: "::ffff:127.0.0.1", remote_port, kept: false }
 }
+
+/// Those whose clients need no broker.
+const PLAIN: [Dialect; 5] =
+    [Dialect::Echo, Dialect::Broadcast, Dialect::Directory, Dialect::Named, Dialect::Im];
 
 fn sent(effects: &[Effect]) -> Vec<Sent> {
     let mut all = Vec::new();
@@ -98,7 +102,8 @@ fn sent(effects: &[Effect]) -> Vec<Sent> {
                 assert!(to.len() > 1, "{to:?} are not many");
                 (to.as_slice(), message)
             }
-            Effect::Close { .. } | Effect::Elsewhere(_) => panic!("{effect:?}"),
+            Effect::Follow(_) | Effect::Unfollow(_) => continue,
+            _ => panic!("{effect:?}"),
         };
         let text = String::from_utf8_lossy(&message.bytes);
         all.extend(receivers.iter().map(|to| Sent {

@@ -1,8 +1,9 @@
 //! Rooms across dialects and hubs, names, quotas, closing.
 
-use crate::{Chat, binary, opening, text};
+use crate::{Chat, PLAIN, binary, opening, text};
 use sockeye::relay::{
-    Config, ConnId, Dialect, Effect, Hub, Kind, NameError, OpenError, Opening, Rates, RoomName,
+    Config, ConnId, Dialect, Effect, Elsewhere, Hub, Kind, NameError, NodeId, OpenError, Opening,
+    Rates, RoomName,
 };
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -43,10 +44,10 @@ fn rooms_are_apart_and_no_room_is_the_default_room() {
 #[test]
 fn echo_directory_and_im_clients_are_in_no_room() {
     let mut chat = Chat::new();
-    for (conn, dialect) in (1..).zip(Dialect::ALL) {
+    for (conn, dialect) in (1..).zip(PLAIN) {
         chat.open(conn, dialect, None);
     }
-    let of = |dialect| 1 + Dialect::ALL.iter().position(|&it| it == dialect).unwrap() as u64;
+    let of = |dialect| 1 + PLAIN.iter().position(|&it| it == dialect).unwrap() as u64;
     let (raw, named) = (of(Dialect::Broadcast), of(Dialect::Named));
     let told = format!("::ffff:127.0.0.15000{raw} -> x");
     assert_eq!(chat.text(raw, "x"), [text(named, &told)]);
@@ -148,12 +149,14 @@ fn hubs_of_a_cluster_tell_their_members_what_was_said_in_another() {
     there.open(4, Dialect::Broadcast, Some("coffee"));
     there.open(5, Dialect::Broadcast, Some("tea"));
     let effects = here.message(1, Kind::Binary, b"hi");
-    let [Effect::Send { to: ConnId(1), .. }, Effect::Elsewhere(said)] = effects.as_slice() else {
+    let [Effect::Send { to: ConnId(1), .. }, Effect::Elsewhere(Elsewhere::Said(said))] =
+        effects.as_slice()
+    else {
         panic!("{effects:?}");
     };
     assert_eq!(said.room, RoomName::new("tea").unwrap());
     let mut effects = Vec::new();
-    there.hub.said_elsewhere(said, &mut effects);
+    there.hub.elsewhere(NodeId(1), Elsewhere::Said(said.clone()), &mut effects);
     let told = "::ffff:127.0.0.150001 -> hi";
     assert_eq!(crate::sent(&effects), [binary(3, "hi"), binary(5, "hi"), text(2, told)]);
     let Effect::SendMany { message, .. } = &effects[0] else { panic!("{effects:?}") };

@@ -2,6 +2,7 @@
 //! told what happened. None knows who is connected.
 
 mod broadcast;
+pub(super) mod chat;
 mod clock;
 mod directory;
 mod echo;
@@ -26,12 +27,14 @@ pub enum Dialect {
     Named,
     /// One-to-one messages as packets of JSON; users open channels.
     Im,
+    /// The relay's own: kept rooms, direct messages, presence, recovery.
+    Chat,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 5] =
-        [Self::Echo, Self::Broadcast, Self::Directory, Self::Named, Self::Im];
+    pub const ALL: [Self; 6] =
+        [Self::Echo, Self::Broadcast, Self::Directory, Self::Named, Self::Im, Self::Chat];
 
     /// Whether its clients meet under ids in the hub's user directory. Such clients reach each other
     /// within one hub only: "the newest wins" needs one who orders them. All others may be spread
@@ -44,12 +47,12 @@ impl Dialect {
         matches!(self, Self::Directory | Self::Im)
     }
 
-    /// How it takes part in a room; `None` if it does not.
+    /// How its clients are in a room from the start; `None` if they are not.
     pub(super) const fn form(self) -> Option<Form> {
         match self {
             Self::Broadcast => Some(Form::AsSaid),
             Self::Named => Some(Form::Named),
-            Self::Echo | Self::Directory | Self::Im => None,
+            Self::Echo | Self::Directory | Self::Im | Self::Chat => None,
         }
     }
 
@@ -67,6 +70,8 @@ impl Dialect {
             Self::Directory => directory::hear(kind, bytes, context),
             Self::Named => named::hear(kind, bytes),
             Self::Im => im::hear(kind, bytes, context, scratch),
+            // Asks for more than a command can say: `chat::hear`.
+            Self::Chat => Command::Nothing,
         }
     }
 
@@ -74,7 +79,7 @@ impl Dialect {
     pub(super) fn greeting(self, name: &str) -> Option<String> {
         match self {
             Self::Named => Some(named::greeting(name)),
-            Self::Echo | Self::Broadcast | Self::Directory | Self::Im => None,
+            _ => None,
         }
     }
 }
@@ -84,6 +89,8 @@ impl Dialect {
 pub(super) enum Form {
     AsSaid,
     Named,
+    /// As events, with a place in the log.
+    Chat,
 }
 
 impl Form {
@@ -92,13 +99,14 @@ impl Form {
         match self {
             Self::AsSaid => broadcast::HEARS_ITSELF,
             Self::Named => named::HEARS_ITSELF,
+            Self::Chat => true,
         }
     }
 
     /// Writes into `scratch`, which is empty, and returns the kind; `None` for what was said, unchanged.
     pub(super) fn write(self, from: &str, said: &[u8], scratch: &mut Vec<u8>) -> Option<Kind> {
         match self {
-            Self::AsSaid => None,
+            Self::AsSaid | Self::Chat => None,
             Self::Named => Some(named::tell(from, said, scratch)),
         }
     }

@@ -1,0 +1,258 @@
+//! One loop thread: its sockets, its sessions and its hub, a small node of a cluster. What the loop calls
+//! is here; what it comes to, by stage, is in `visit` and `talk`.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bridge::Bridge;
+use super::common::Common;
+use super::session::{Session, Sessions, Stage, Visit};
+use crate::http;
+use crate::net::{Close, Closed, Ctx, Driver, Mail, Peer, Stream, Timer, Token};
+use crate::proto::{CloseCode, CloseFrame, Duty};
+use crate::relay::{self, Effect, Hub};
+
+/// Handshake, and the answer to a close.
+pub(super) const DEADLINE: Timer = Timer::First;
+/// The next look at a silent peer.
+pub(super) const KEEPALIVE: Timer = Timer::Second;
+/// When to go on with a connection that was stopped: to be moved, or because others cannot follow.
+pub(super) const HELD: Timer = Timer::Third;
+/// After SIGTERM, when patience ends.
+const GRACE: u32 = 0;
+/// Over how long those who are sent away come back: a restart must be no storm.
+const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
+
+/// The program inside one loop.
+#[derive(Debug)]
+pub(super) struct Shard {
+    pub(super) number: u8,
+    pub(super) common: Arc<Common>,
+    pub(super) hub: Hub,
+    pub(super) bridge: Bridge,
+    pub(super) sessions: Sessions,
+    /// Of all loops, by their numbers.
+    pub(super) mails: Vec<Mail<Post>>,
+    pub(super) draining: bool,
+    /// Scratch, empty between calls.
+    pub(super) out: Vec<u8>,
+    pub(super) effects: Vec<Effect>,
+}
+
+/// What other threads tell a loop.
+#[derive(Debug)]
+pub(super) enum Post {
+    /// Say goodbye to everybody and end.
+    Drain,
+    /// The broker has something for this node.
+    News,
+    /// A connection that belongs here.
+    Adopt(Box<Moving>),
+}
+
+/// A connection on its way from one loop to another.
+#[derive(Debug)]
+pub(super) struct Moving {
+    pub(super) stream: Stream,
+    /// What it has said and nobody has answered.
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Shard {
+    /// A loop's program. It serves nobody before [`attach`](Self::attach).
+    pub(super) fn new(number: u8, common: Arc<Common>, bridge: Bridge, hub_id: u64) -> Self {
+        Self {
+            number,
+            hub: Hub::new(relay::Config { hub_id, ..common.config.hub.clone() }),
+            bridge,
+            sessions: Sessions::new(number),
+            mails: Vec::new(),
+            draining: false,
+            out: Vec::new(),
+            effects: Vec::new(),
+            common,
+        }
+    }
+
+    /// Makes the loops known to each other.
+    pub(super) fn attach(&mut self, mails: Vec<Mail<Post>>) {
+        if let Some(own) = mails.get(usize::from(self.number)) {
+            self.bridge.attach(own.clone());
+        }
+        self.mails = mails;
+    }
+
+    /// A new connection, here or from another loop. False if it is turned away.
+    fn begin(&mut self, ctx: &mut Ctx<'_>, token: Token, peer: Option<Peer>) -> bool {
+        let visit = Visit::new(http::Limits {
+            head_bytes_max: self.common.config.head.head_bytes_max,
+            fields_max: self.common.config.head.headers_max,
+            ..http::Limits::default()
+        });
+        ctx.set_timer(token, DEADLINE, self.common.config.handshake_timeout);
+        let conn = self.sessions.begin(token, Stage::Visiting(Box::new(visit)));
+        if let Some(Peer::Tcp(address)) = peer
+            && !self.common.admission.admit(conn, address.ip())
+        {
+            tracing::info!(address = %address.ip(), "turned away: this address has its share");
+            ctx.close(token, Close::Now);
+            return false;
+        }
+        true
+    }
+
+    /// Bytes of a peer, whatever it is to us.
+    pub(super) fn heard(&mut self, ctx: &mut Ctx<'_>, token: Token, bytes: &mut [u8]) {
+        match self.sessions.take(token) {
+            Some((conn, Stage::Visiting(visit))) => self.visit(ctx, token, conn, visit, bytes),
+            Some((conn, Stage::Talking(talk))) => self.talk(ctx, token, conn, talk, bytes),
+            Some((_, Stage::Over)) | None => {}
+        }
+    }
+
+    /// The connection is another's, or nobody's.
+    pub(super) fn forget(&mut self, ctx: &mut Ctx<'_>, token: Token) {
+        if let Some(Session { conn, .. }) = self.sessions.end(token) {
+            self.common.admission.leave(conn);
+            self.hub.close(conn, &mut self.effects);
+            self.settle(ctx, None);
+        }
+    }
+
+    fn drain(&mut self, ctx: &mut Ctx<'_>) {
+        self.draining = true;
+        ctx.stop_listening();
+        ctx.set_alarm(GRACE, self.common.config.grace);
+        self.hub.drain(RECONNECT_SPREAD, &mut self.effects);
+        self.settle(ctx, None);
+        let goodbye =
+            CloseFrame { code: CloseCode::GOING_AWAY, reason: "the server is going down" };
+        let mut talking = Vec::new();
+        for session in self.sessions.iter() {
+            match &session.stage {
+                Stage::Talking(_) => talking.push(session.conn),
+                // Who has asked is told; who has not, or who leaves already, needs no word.
+                Stage::Visiting(visit) if visit.requests.is_busy() => {}
+                Stage::Visiting(_) => ctx.close(session.token, Close::Flush),
+                Stage::Over => {}
+            }
+        }
+        for conn in talking {
+            self.close(ctx, conn, Some(goodbye));
+        }
+        self.end_if_alone(ctx, 0);
+    }
+
+    fn end_if_alone(&self, ctx: &mut Ctx<'_>, leaving: usize) {
+        if self.draining && ctx.connections() <= leaving {
+            ctx.stop();
+        }
+    }
+
+    /// The next look at a silent peer.
+    fn keep_alive(&mut self, ctx: &mut Ctx<'_>, token: Token) {
+        let Some(Session { stage: Stage::Talking(talk), conn, .. }) = self.sessions.of(token) else {
+            return;
+        };
+        let now = ctx.now();
+        // A peer that has much to take is not read from, so its pongs wait; whether it takes
+        // anything is the loop's to watch.
+        if ctx.queued(token) > 0 {
+            talk.keepalive.heard(now);
+        }
+        let mut duty = talk.keepalive.duty(now);
+        if duty == Duty::Ping {
+            let mut out = Vec::new();
+            if talk.connection.split_mut().1.ping(b"", &mut out).is_ok() {
+                ctx.send_owned(token, &mut out);
+            }
+            duty = talk.keepalive.duty(now);
+        }
+        match duty {
+            Duty::WaitUntil(due) => ctx.set_timer(token, KEEPALIVE, due.saturating_sub(now)),
+            Duty::Ping | Duty::GiveUp => {
+                tracing::debug!(conn = conn.0, "silent for too long, given up");
+                ctx.close(token, Close::Now);
+            }
+        }
+    }
+}
+
+impl Driver for Shard {
+    type Mail = Post;
+
+    fn accepted(&mut self, ctx: &mut Ctx<'_>, token: Token, _: usize, peer: Peer) {
+        if !self.begin(ctx, token, Some(peer)) {
+            return;
+        }
+        if matches!(peer, Peer::Tcp(_))
+            && let Some(tls) = &self.common.tls
+            && let Err(error) = ctx.start_tls(token, tls.current())
+        {
+            tracing::warn!(%error, "no TLS session");
+            ctx.close(token, Close::Now);
+        }
+    }
+
+    fn received(&mut self, ctx: &mut Ctx<'_>, token: Token, bytes: &mut [u8]) {
+        self.heard(ctx, token, bytes);
+    }
+
+    fn drained(&mut self, ctx: &mut Ctx<'_>, token: Token) {
+        // Requests may wait that there was no room to answer.
+        if let Some(Session { stage: Stage::Visiting(_), .. }) = self.sessions.of(token) {
+            self.heard(ctx, token, &mut []);
+        }
+    }
+
+    fn closed(&mut self, ctx: &mut Ctx<'_>, token: Token, why: Closed) {
+        let _ = why;
+        self.forget(ctx, token);
+        self.end_if_alone(ctx, 1);
+    }
+
+    fn timer(&mut self, ctx: &mut Ctx<'_>, token: Token, timer: Timer) {
+        match timer {
+            KEEPALIVE => self.keep_alive(ctx, token),
+            HELD => {
+                ctx.resume(token);
+                self.drained(ctx, token);
+            }
+            DEADLINE => match self.sessions.of(token).map(|it| &it.stage) {
+                Some(Stage::Visiting(visit)) => {
+                    let busy = visit.requests.is_busy();
+                    self.visit_expired(ctx, token, busy);
+                }
+                _ => ctx.close(token, Close::Now),
+            },
+        }
+    }
+
+    fn alarm(&mut self, ctx: &mut Ctx<'_>, _: u32) {
+        ctx.stop();
+    }
+
+    fn message(&mut self, ctx: &mut Ctx<'_>, mail: Post) {
+        match mail {
+            Post::Drain => self.drain(ctx),
+            Post::News => {
+                self.bridge.rang();
+                self.settle(ctx, None);
+            }
+            Post::Adopt(moving) => {
+                let Moving { stream, mut bytes } = *moving;
+                if let Ok(token) = ctx.adopt(stream, 0) {
+                    let peer = ctx.remote(token);
+                    if self.begin(ctx, token, peer) {
+                        self.heard(ctx, token, &mut bytes);
+                    }
+                }
+            }
+        }
+    }
+
+    fn accept_failed(&mut self, _: &mut Ctx<'_>, _: usize, error: &io::Error) {
+        tracing::warn!(%error, "cannot accept connections for now; raise the limit of open files (ulimit -n)");
+    }
+}

@@ -1,0 +1,229 @@
+//! A connection while it speaks WebSocket: its messages go to the hub, and what the hub wants done is done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::session::{Stage, Talk};
+use super::shard::{DEADLINE, HELD, Shard};
+use crate::net::{Close, Ctx, Sent, Token};
+use crate::proto::{
+    CloseCode, CloseFrame, Event, Input, Message, Outbound, Prepared, Transport,
+};
+use crate::relay::{ConnId, Dialect, Effect, Kind, Shared};
+
+impl Shard {
+    /// Bytes of an open WebSocket.
+    pub(super) fn talk(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        token: Token,
+        conn: ConnId,
+        mut talk: Talk,
+        bytes: &mut [u8],
+    ) {
+        talk.keepalive.heard(ctx.now());
+        let mut out = std::mem::take(&mut self.out);
+        let (rx, tx) = talk.connection.split_mut();
+        let len = bytes.len();
+        let mut input = Input::new(bytes);
+        let mut payload_bytes = 0;
+        let mut looked_at = len;
+        loop {
+            // A read can hold a thousand messages that each come to a large answer: the others have their
+            // turn between, and what waits for this peer does not grow beyond its marks at once.
+            if out.len() >= ANSWERS_MAX || payload_bytes >= PAYLOAD_MAX {
+                looked_at = len - input.remaining();
+                break;
+            }
+            let (kind, payload) = match rx.next(&mut input, tx, &mut out) {
+                Ok(Some(Event::Text(text))) => (Kind::Text, text.as_bytes()),
+                Ok(Some(Event::Binary(bytes))) => (Kind::Binary, bytes),
+                Ok(Some(Event::Ping(_) | Event::Pong(_))) => continue,
+                Ok(Some(Event::Close(_))) => {
+                    // The answer is in `out`; the others need not wait for TCP.
+                    self.hub.close(conn, &mut self.effects);
+                    continue;
+                }
+                Err(violation) => {
+                    tracing::debug!(conn = conn.0, %violation, "closed for breaking the protocol");
+                    self.hub.close(conn, &mut self.effects);
+                    continue;
+                }
+                Ok(None) => break,
+            };
+            payload_bytes += payload.len();
+            self.hub.message(conn, kind, payload, ctx.now(), &mut self.effects);
+            // At once: what is owed to this peer stands before what the next message brings.
+            self.settle(ctx, Some(Own { conn, tx, out: &mut out }));
+        }
+        self.settle(ctx, None);
+        ctx.give_back(token, bytes.get(looked_at..).unwrap_or_default());
+        if !out.is_empty() && ctx.send_owned(token, &mut out) == Sent::Full {
+            too_slow(ctx, token, talk.dialect, tx, &mut out);
+        }
+        out.clear();
+        self.out = out;
+        match talk.connection.transport() {
+            Transport::KeepOpen | Transport::AwaitPeerClose => {}
+            Transport::FlushThenClose => ctx.close(token, Close::Flush),
+            Transport::FlushThenShutdownWrite => ctx.close(token, Close::Linger),
+        }
+        self.sessions.put(token, Stage::Talking(talk));
+        if self.bridge.is_congested() {
+            // Other loops have not taken what was said: who says it waits for them.
+            ctx.pause(token);
+            ctx.set_timer(token, HELD, CONGESTION_WAIT);
+        }
+    }
+
+    /// Does what the hub wants done, and what that leads to. `own`: the session that is being heard,
+    /// which is not in its place.
+    pub(super) fn settle(&mut self, ctx: &mut Ctx<'_>, mut own: Option<Own<'_>>) {
+        loop {
+            let mut effects = std::mem::take(&mut self.effects);
+            for effect in effects.drain(..) {
+                self.perform(ctx, effect, &mut own);
+            }
+            self.effects = effects;
+            if !self.bridge.receive(&mut self.hub, &mut self.effects) {
+                break;
+            }
+        }
+    }
+
+    fn perform(&mut self, ctx: &mut Ctx<'_>, effect: Effect, own: &mut Option<Own<'_>>) {
+        match effect {
+            Effect::Send { to, message } => {
+                let Some(message) = as_message(&message) else { return };
+                match own {
+                    Some(own) if own.conn == to => own.message(message),
+                    _ => self.send(ctx, to, message),
+                }
+            }
+            Effect::SendMany { to, message } => {
+                let Some(message) = as_message(&message) else { return };
+                let prepared = self.prepare(message);
+                for to in to {
+                    match own {
+                        Some(own) if own.conn == to => own.message(message),
+                        _ => self.send_prepared(ctx, to, &prepared),
+                    }
+                }
+            }
+            Effect::Close { conn, code, reason } => {
+                let frame = CloseCode::new(code).map(|code| CloseFrame { code, reason });
+                match own {
+                    Some(own) if own.conn == conn => own.close(frame),
+                    _ => self.close(ctx, conn, frame),
+                }
+            }
+            other => self.bridge.carry(other),
+        }
+    }
+
+    /// Encodes a message for many, and compresses it once if that is on.
+    fn prepare(&self, message: Message<'_>) -> Prepared {
+        let prepared = Prepared::new(message);
+        match &self.common.codec.deflate {
+            Some(policy) if message.as_bytes().len() >= policy.compress_from => {
+                prepared.with_deflate(policy.server_max_window_bits, policy.level)
+            }
+            _ => prepared,
+        }
+    }
+
+    fn send(&mut self, ctx: &mut Ctx<'_>, to: ConnId, message: Message<'_>) {
+        if let Some((token, talk)) = self.sessions.talk(to) {
+            let (_, tx) = talk.connection.split_mut();
+            let mut out = Vec::new();
+            if write(tx, message, &mut out) && ctx.send_owned(token, &mut out) == Sent::Full {
+                too_slow(ctx, token, talk.dialect, tx, &mut out);
+            }
+        }
+    }
+
+    fn send_prepared(&mut self, ctx: &mut Ctx<'_>, to: ConnId, prepared: &Prepared) {
+        if let Some((token, talk)) = self.sessions.talk(to) {
+            let (_, tx) = talk.connection.split_mut();
+            let sent = tx.shared(prepared).map(|bytes| ctx.send_shared(token, Arc::clone(bytes)));
+            if sent == Ok(Sent::Full) {
+                too_slow(ctx, token, talk.dialect, tx, &mut Vec::new());
+            }
+        }
+    }
+
+    /// Begins the closing handshake with one that is not being heard just now.
+    pub(super) fn close(&mut self, ctx: &mut Ctx<'_>, conn: ConnId, frame: Option<CloseFrame<'_>>) {
+        let timeout = self.common.config.close_timeout;
+        if let Some((token, talk)) = self.sessions.talk(conn) {
+            let mut out = Vec::new();
+            if talk.connection.split_mut().1.close(frame, &mut out).is_ok() {
+                ctx.send_owned(token, &mut out);
+                ctx.set_timer(token, DEADLINE, timeout);
+            }
+        }
+    }
+}
+
+/// The session that is being heard: what it is sent goes where its pongs go, so that order holds.
+pub(super) struct Own<'a> {
+    conn: ConnId,
+    tx: &'a mut Outbound,
+    out: &'a mut Vec<u8>,
+}
+
+impl Own<'_> {
+    fn message(&mut self, message: Message<'_>) {
+        write(self.tx, message, self.out);
+    }
+
+    fn close(&mut self, frame: Option<CloseFrame<'_>>) {
+        // A second close is no error: it is closing.
+        let _ = self.tx.close(frame, self.out);
+    }
+}
+
+/// Whether it could be said: not after a close.
+fn write(tx: &mut Outbound, message: Message<'_>, out: &mut Vec<u8>) -> bool {
+    match message {
+        Message::Text(text) => tx.text(text, out).is_ok(),
+        Message::Binary(bytes) => tx.binary(bytes, out).is_ok(),
+    }
+}
+
+/// What the hub hands out as text is UTF-8, since only that came in.
+fn as_message(shared: &Shared) -> Option<Message<'_>> {
+    match shared.kind {
+        Kind::Text => std::str::from_utf8(&shared.bytes).ok().map(Message::Text),
+        Kind::Binary => Some(Message::Binary(&shared.bytes)),
+    }
+}
+
+/// A peer that does not read: what waits is dropped but for the frame under way, and it is told to come back.
+fn too_slow(
+    ctx: &mut Ctx<'_>,
+    token: Token,
+    dialect: Dialect,
+    tx: &mut Outbound,
+    out: &mut Vec<u8>,
+) {
+    out.clear();
+    ctx.discard_unsent(token);
+    let code = match dialect {
+        Dialect::Chat => CloseCode::new(SLOW_CONSUMER).unwrap_or(CloseCode::TRY_AGAIN_LATER),
+        _ => CloseCode::TRY_AGAIN_LATER,
+    };
+    if tx.close(Some(CloseFrame { code, reason: "too slow" }), out).is_ok() {
+        ctx.send_owned(token, out);
+    }
+    ctx.close(token, Close::Linger);
+}
+
+/// Bytes of answers that one turn of one peer may bring: what may wait for it before its input is held.
+const ANSWERS_MAX: usize = 256 << 10;
+/// Bytes of messages, inflated, that one turn of one peer may bring: some milliseconds of work.
+const PAYLOAD_MAX: usize = 4 << 20;
+/// The native chat's: come back and resume, nothing is lost.
+const SLOW_CONSUMER: u16 = 4008;
+/// How long a speaker waits for other loops before it is heard again.
+const CONGESTION_WAIT: Duration = Duration::from_millis(10);

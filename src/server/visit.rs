@@ -1,0 +1,295 @@
+//! A connection while it speaks HTTP: pages and health, and the request that makes it a WebSocket.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::route::Route;
+use super::session::{Stage, Talk, Visit};
+use super::shard::{DEADLINE, KEEPALIVE, HELD, Moving, Post, Shard};
+use crate::http::{self, Event, Framing, Head, Reply, Served, Status};
+use crate::net::{Close, Ctx, Peer, Token};
+use crate::proto::handshake::{Answer, Refusal, Request, RequestReader};
+use crate::proto::{Connection, Keepalive};
+use crate::relay::{self, ConnId, Dialect};
+
+/// What a request came to.
+enum Verdict {
+    /// The response is in `out`, and these bytes follow it.
+    Answered(http::Answer, Option<Arc<[u8]>>),
+    /// The last response is in `out`.
+    Parting,
+    /// The 101 is in `out`, the greeting among the effects; frames begin behind the head.
+    Open(Talk),
+    /// Another loop has to judge it.
+    Elsewhere,
+}
+
+impl Shard {
+    /// More bytes of a visitor, or (`bytes` empty) room for more answers.
+    pub(super) fn visit(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        token: Token,
+        conn: ConnId,
+        mut visit: Box<Visit>,
+        bytes: &[u8],
+    ) {
+        visit.bytes.extend_from_slice(bytes);
+        let mut used = 0;
+        loop {
+            // Answers may be much larger than requests: who does not take them gets no more of them.
+            if ctx.queued(token) >= ANSWERS_BYTES_MAX {
+                break;
+            }
+            let step = match visit.requests.next(visit.bytes.get(used..).unwrap_or_default()) {
+                Ok(step) => step,
+                Err(fault) => {
+                    http::refuse(&mut self.out, fault);
+                    return self.part(ctx, token);
+                }
+            };
+            let begun = used;
+            used += step.used;
+            match step.event {
+                Event::Head(head) => match self.judge(ctx, token, conn, &head) {
+                    Verdict::Answered(answer, body) => {
+                        ctx.send_owned(token, &mut self.out);
+                        if let Some(body) = body {
+                            ctx.send_shared(token, body);
+                        }
+                        // A request without a body ends with its head.
+                        let _ = visit.requests.next(&[]);
+                        if !visit.requests.answered(answer) {
+                            return self.part(ctx, token);
+                        }
+                        ctx.set_timer(token, DEADLINE, self.common.config.handshake_timeout);
+                    }
+                    Verdict::Parting => return self.part(ctx, token),
+                    Verdict::Open(talk) => {
+                        ctx.send_owned(token, &mut self.out);
+                        ctx.clear_timer(token, DEADLINE);
+                        ctx.set_timer(token, KEEPALIVE, self.common.config.ping_interval);
+                        self.sessions.put(token, Stage::Talking(talk));
+                        self.settle(ctx, None);
+                        let mut frames = visit.bytes.split_off(used);
+                        if !frames.is_empty() {
+                            self.heard(ctx, token, &mut frames);
+                        }
+                        return;
+                    }
+                    Verdict::Elsewhere => {
+                        visit.bytes.drain(..begun);
+                        return self.hand_over(ctx, token, visit);
+                    }
+                },
+                // Requests with bodies are refused with their heads.
+                Event::Body(_) | Event::End => {}
+                Event::More | Event::Wait | Event::Over => break,
+            }
+        }
+        visit.bytes.drain(..used);
+        if visit.bytes.is_empty() {
+            // An idle visitor holds no buffer.
+            visit.bytes = Vec::new();
+        }
+        self.sessions.put(token, Stage::Visiting(visit));
+    }
+
+    /// Sends what is in `out` as the last word. What else the client has to say must not turn it into a reset.
+    pub(super) fn part(&mut self, ctx: &mut Ctx<'_>, token: Token) {
+        ctx.send_owned(token, &mut self.out);
+        self.out.clear();
+        ctx.clear_timer(token, DEADLINE);
+        ctx.close(token, Close::Linger);
+    }
+
+    /// A visitor took too long.
+    pub(super) fn visit_expired(&mut self, ctx: &mut Ctx<'_>, token: Token, busy: bool) {
+        self.sessions.put(token, Stage::Over);
+        if busy {
+            Refusal::new(408, "the request took too long").write(&mut self.out);
+        }
+        self.part(ctx, token);
+    }
+
+    /// Passes the connection to the loop whose hub knows everybody of its dialect.
+    pub(super) fn hand_over(&mut self, ctx: &mut Ctx<'_>, token: Token, visit: Box<Visit>) {
+        match ctx.release(token) {
+            Some(stream) => {
+                self.forget(ctx, token);
+                let moving = Moving { stream, bytes: visit.bytes };
+                if let Some(mail) = self.mails.first() {
+                    // If that loop has ended, or is swamped, the socket closes here.
+                    let _ = mail.post(Post::Adopt(Box::new(moving)));
+                }
+            }
+            None => {
+                // An answer is still on its way; the request waits for it to leave.
+                ctx.pause(token);
+                ctx.set_timer(token, HELD, MOVE_RETRY);
+                self.sessions.put(token, Stage::Visiting(visit));
+            }
+        }
+    }
+
+    fn judge(
+        &mut self,
+        ctx: &Ctx<'_>,
+        token: Token,
+        conn: ConnId,
+        head: &Head<'_>,
+    ) -> Verdict {
+        let request = match RequestReader::new(self.common.config.head).read(head.raw()) {
+            Ok(Some(request)) => request,
+            Ok(None) => return self.refused(&Refusal::new(400, "not a request")),
+            Err(error) => return self.refused(&error.into()),
+        };
+        let route = Route::of(&self.common.config.paths, request.path(), request.query());
+        let ours = || self.common.files.has(head.path()) || HEALTH.contains(&head.path());
+        let door = self.common.config.paths.own_door(request.path());
+        if !request.wants_websocket() && (door.is_none() || ours()) {
+            return self.answer(head);
+        }
+        match self.welcome(ctx, token, conn, head, &request, route) {
+            Ok(verdict) => verdict,
+            Err(refusal) => {
+                self.out.clear();
+                self.refused(&refusal)
+            }
+        }
+    }
+
+    fn refused(&mut self, refusal: &Refusal) -> Verdict {
+        refusal.write(&mut self.out);
+        Verdict::Parting
+    }
+
+    /// An ordinary request.
+    fn answer(&mut self, head: &Head<'_>) -> Verdict {
+        let mut answer = head.answer();
+        if self.draining || head.framing() != Framing::None {
+            // Nothing here takes a body; closing saves reading it.
+            answer = answer.closing();
+        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let date = http::http_date(now);
+        let plain = "text/plain; charset=utf-8";
+        if head.framing() == Framing::None && !self.draining {
+            match self.common.files.answer(head, &date, &mut self.out) {
+                Served::Unknown => {}
+                Served::Whole => return Verdict::Answered(answer, None),
+                Served::Head(body) => return Verdict::Answered(answer, Some(body)),
+            }
+        }
+        let (status, text) = match (head.path(), head.method()) {
+            ("/healthz", "GET" | "HEAD") => (Status::Ok, "ok\n"),
+            ("/readyz", "GET" | "HEAD") if !self.draining => (Status::Ok, "ok\n"),
+            _ if self.draining => (Status::Unavailable, "the server is going down, try again soon\n"),
+            ("/healthz" | "/readyz", _) => (Status::MethodNotAllowed, "only GET and HEAD\n"),
+            _ => (Status::NotFound, "there is nothing here; the chat is at /\n"),
+        };
+        let mut reply = Reply::new(&mut self.out, answer, status)
+            .field("Date", &date)
+            .field("Cache-Control", "no-store")
+            .field("X-Content-Type-Options", "nosniff");
+        reply = match status {
+            Status::MethodNotAllowed => reply.field("Allow", "GET, HEAD"),
+            Status::Unavailable => reply.field("Retry-After", "1"),
+            _ => reply,
+        };
+        reply.body(plain, text.as_bytes());
+        if answer.keep_alive() { Verdict::Answered(answer, None) } else { Verdict::Parting }
+    }
+
+    /// A request for a WebSocket.
+    fn welcome(
+        &mut self,
+        ctx: &Ctx<'_>,
+        token: Token,
+        conn: ConnId,
+        head: &Head<'_>,
+        request: &Request<'_>,
+        route: Option<Route>,
+    ) -> Result<Verdict, Refusal> {
+        let upgrade = request.upgrade()?;
+        if head.framing() != Framing::None {
+            return Err(Refusal::new(400, "a request for a WebSocket has no body"));
+        }
+        let config = &self.common.config;
+        if let Some(origin) = request.origin()
+            && !config.origins.is_empty()
+            && !config.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+        {
+            return Err(Refusal::new(403, "this origin may not connect"));
+        }
+        if self.draining {
+            return Err(Refusal::new(503, "the server is going down, try again soon"));
+        }
+        let route = route.ok_or_else(|| Refusal::new(400, "nothing speaks WebSocket at this path"))?;
+        if route.dialect.needs_one_hub() && self.number != 0 {
+            return Ok(Verdict::Elsewhere);
+        }
+        let offered = upgrade.subprotocols();
+        let subprotocol = subprotocol(offered, route.dialect, &config.subprotocols);
+        let mut connection = Connection::server(Arc::clone(&self.common.codec));
+        let policy = self.common.codec.deflate.as_ref();
+        let agreed = policy.and_then(|policy| upgrade.deflate(policy));
+        if let (Some((params, _)), Some(policy)) = (&agreed, policy) {
+            connection.enable_deflate(params, policy);
+        }
+        let answer = Answer {
+            subprotocol,
+            extensions: agreed.as_ref().map(|(_, header)| &**header),
+            ..Answer::default()
+        };
+        upgrade
+            .accept(&answer, &mut self.out)
+            .map_err(|error| Refusal::new(500, error.to_string()))?;
+        let (address, port) = match ctx.remote(token) {
+            Some(Peer::Tcp(address)) => (shown(address.ip()), address.port()),
+            _ => ("unix".to_owned(), 0),
+        };
+        let opening = relay::Opening {
+            dialect: route.dialect,
+            room: route.room.as_deref(),
+            user: route.user.as_deref(),
+            remote_addr: &address,
+            remote_port: port,
+            kept: route.room.as_deref().is_some_and(|room| self.bridge.keeps(room)),
+        };
+        self.hub
+            .open(conn, &opening, &mut self.effects)
+            .map_err(|error| Refusal::new(400, error.to_string()))?;
+        let config = &self.common.config;
+        let keepalive = Keepalive::new(config.ping_interval, config.pong_wait, ctx.now());
+        Ok(Verdict::Open(Talk { connection, keepalive, dialect: route.dialect }))
+    }
+}
+
+/// The native chat's own name if it is offered there; else the first offered that is allowed.
+fn subprotocol<'r>(offered: &[&'r str], dialect: Dialect, allowed: &[String]) -> Option<&'r str> {
+    let own = match dialect {
+        Dialect::Chat => offered.iter().find(|&&it| it == CHAT),
+        _ => None,
+    };
+    let may = |name: &&&str| allowed.is_empty() || allowed.iter().any(|it| it == **name);
+    own.or_else(|| offered.iter().find(may)).copied()
+}
+
+/// An address as ws shows it on a socket for both families: `::ffff:127.0.0.1`.
+fn shown(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_string(),
+        IpAddr::V6(address) => address.to_string(),
+    }
+}
+
+/// The native chat. A browser may offer other things beside it that are not for agreeing on.
+const CHAT: &str = "chat.sockeye.v1";
+/// For whoever watches over the server.
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+/// Answers that wait for one visitor before its next request is looked at: the largest file and some.
+const ANSWERS_BYTES_MAX: usize = 256 << 10;
+/// How soon to try again to move a connection whose last answer is still leaving.
+const MOVE_RETRY: std::time::Duration = std::time::Duration::from_millis(1);
