@@ -1,196 +1,36 @@
 // The chat as a person sees it. What comes and goes on the wire is wire.js's matter, how a message
-// looks is text.js's; here are the conversations, and the page's manners.
+// looks is text.js's, the conversations are talk.js's; here are the elements, and the page's manners.
 
-import { INBOX, Wire } from "./wire.js";
-import { EMOJI, bodyOf, clockOf, dateOf, dayOf, faceOf, make, nameOf, withEmoji } from "./text.js";
+import { Wire } from "./wire.js";
+import { KEPT_READING, askWho, channelOf, channels, chat, delivered, faultOf, keyOf, loadInbox, loadOlder, missing, remember, seen, store, target } from "./talk.js";
+import { EMOJI, bodyOf, clockOf, dayOf, faceOf, make, nameOf, withEmoji } from "./text.js";
 
 const $ = id => document.getElementById(id);
-/** Messages kept of a conversation; more while somebody reads upwards, so that their place stays. */
-const KEPT = 500, KEPT_READING = 2000;
 /** Messages of one person within so many milliseconds stand under one name. */
 const TOGETHER = 5 * 60_000;
 /** A typing person says so this often, and is believed this long. Milliseconds. */
 const TYPING_EVERY = 3000, TYPING_LASTS = 6000;
-const NAME_BYTES = 128;
-
-// --- what is kept in the browser, where it may be ---
-
-const store = {
-  get(key, otherwise) {
-    try { return JSON.parse(localStorage.getItem("sockeye." + key)) ?? otherwise; } catch { return otherwise; }
-  },
-  set(key, value) {
-    try { localStorage.setItem("sockeye." + key, JSON.stringify(value)); } catch { /* then not */ }
-  },
-};
 
 const asked = new URLSearchParams(location.search);
-let me = asked.get("user") || store.get("name", "");
-let wire;
-/** Conversations by key: a room's name, or `@` and a person's. */
-const channels = new Map();
-let active;
-/** Where I have read to, by conversation: { epoch, offset }. */
-const seen = new Map(Object.entries(Object(store.get("read", {}))));
-/** The oldest message of the inbox that is here, and whether there are older ones. */
-let inbox = { before: undefined, exhausted: false };
-
-// --- conversations ---
-
-function channelOf(key) {
-  let channel = channels.get(key);
-  if (!channel) {
-    const isDirect = key.startsWith("@");
-    channel = {
-      key, isDirect, name: isDirect ? key.slice(1) : key, items: [], keys: new Set(), unread: 0, firstUnread: undefined,
-      members: isDirect ? undefined : new Set(), online: 0, typing: new Map(), draft: "", exhausted: false, below: 0,
-    };
-    channels.set(key, channel);
-    if (!isDirect) {
-      wire.join(key);
-      remember();
-    }
-  }
-  return channel;
-}
-
-function remember() {
-  store.set("rooms", [...channels.values()].filter(channel => !channel.isDirect).map(channel => channel.key));
+/** The people have room beside the messages. */
+const wide = matchMedia("(min-width: 64.01rem)");
+chat.me = asked.get("user") || store.get("name", "");
+/** The page's own address, with what was asked there and stays. */
+function showAddress(hash) {
+  history.replaceState(null, "", location.pathname + (asked.size ? "?" + asked : "") + hash);
 }
 
 function leave(channel) {
   channels.delete(channel.key);
   if (!channel.isDirect) {
-    wire.leave(channel.key);
+    chat.wire.leave(channel.key);
     remember();
   }
-  if (channel === active) go([...channels.keys()][0] ?? "");
+  if (channel === chat.active) go([...channels.keys()][0] ?? "");
   later();
 }
 
-function target(channel) {
-  return channel.isDirect ? { to: channel.name } : { room: channel.name };
-}
-
-/** Why this cannot be a name, or nothing. */
-function faultOf(name, what) {
-  if (!name) return `A ${what} needs at least one letter.`;
-  if (/[\u0000-\u001f\u007f-\u009f]/.test(name)) return "Control characters cannot be part of a name.";
-  const bytes = new TextEncoder().encode(name).length;
-  if (bytes > NAME_BYTES) return `This is ${bytes} bytes long, and ${NAME_BYTES} are allowed.`;
-  if (what === "room" && name.startsWith("@")) return "Names with @ are people: click one to write to them.";
-}
-
-// --- messages ---
-
-function itemOf({ epoch, offset, from, at, body }) {
-  const name = nameOf(from);
-  return { key: epoch + "/" + offset, epoch, offset, name, isMine: name === me, date: dateOf(at), body };
-}
-
-function delivered(name, event) {
-  const channel = conversationOf(name, event);
-  const item = itemOf(event);
-  if (channel.keys.has(item.key)) return;
-  channel.keys.add(item.key);
-  channel.items.push(item);
-  channel.typing.delete(item.name);
-  if (name === INBOX) inbox.before ??= item;
-  count(channel, item);
-  later();
-}
-
-/** The conversation that a message belongs to: a direct one is named after the other person. */
-function conversationOf(name, event) {
-  if (name !== INBOX) return channelOf(name);
-  const from = nameOf(event.from);
-  return channelOf("@" + (from === me ? nameOf(event.to) : from));
-}
-
-function count(channel, item) {
-  const read = seen.get(channel.key);
-  if (item.isMine || (read?.epoch === item.epoch && item.offset <= read.offset)) return;
-  if (channel === active && !document.hidden) {
-    if (!isAtEnd) channel.below++;
-    return;
-  }
-  // What was said before I came is history; what was written to me alone is not.
-  const { found } = channel;
-  if (!read && found?.epoch === item.epoch && item.offset <= found.offset) return;
-  channel.unread++;
-  channel.firstUnread ??= item.key;
-}
-
-/** Older messages to their place; those that are here already are left out. */
-function insertOlder(name, events) {
-  for (const event of events) {
-    const channel = conversationOf(name, event);
-    const item = itemOf(event);
-    if (channel.keys.has(item.key)) continue;
-    channel.keys.add(item.key);
-    const at = channel.items.findIndex(other => other.epoch === item.epoch && other.offset > item.offset);
-    channel.items.splice(at < 0 ? channel.items.length : at, 0, item);
-    if (name === INBOX) count(channel, item);
-  }
-}
-
-function missing(name, settled) {
-  for (const channel of channels.values()) {
-    if (name === INBOX ? !channel.isDirect : channel.key !== name) continue;
-    for (const entry of settled) {
-      if (keyOf(entry) !== channel.key || !entry.place) continue;
-      const item = itemOf({ ...entry.place, from: me, at: entry.at, body: entry.body });
-      if (!channel.keys.has(item.key)) channel.items.push(item);
-      channel.keys.add(item.key);
-    }
-    if (channel.items.length && !channel.items.at(-1).gap) channel.items.push({ gap: make("li", { className: "line gap" }, "Some messages are missing here") });
-  }
-  later();
-}
-
-function keyOf(entry) {
-  return entry.to === undefined ? entry.room : "@" + entry.to;
-}
-
-async function askWho(channel) {
-  const { members } = await wire.who(channel.key).catch(() => ({}));
-  if (Array.isArray(members)) channel.members = new Set(members.map(nameOf));
-  later();
-}
-
-async function loadOlder(channel) {
-  if (channel.loading || channel.exhausted || wire.state !== "open") return;
-  const first = channel.items.find(item => !item.gap);
-  const epoch = channel.items.findLast(item => !item.gap)?.epoch;
-  if (!channel.isDirect && (!first || first.epoch !== epoch)) return;
-  if (channel.items.length >= KEPT_READING) return;
-  channel.loading = true;
-  later();
-  try {
-    if (channel.isDirect) await loadInbox(channel);
-    else {
-      const page = await wire.history(channel.key, first.offset);
-      insertOlder(channel.key, page.messages);
-      channel.exhausted = !page.more;
-    }
-  } catch {
-    channel.exhausted = wire.state === "open";
-  }
-  channel.loading = false;
-  later();
-}
-
-/** Pages of the inbox until there is something of this conversation. */
-async function loadInbox(channel) {
-  const had = channel.items.length;
-  while (!inbox.exhausted && channel.items.length === had) {
-    const { messages, more } = await wire.history(INBOX, inbox.before?.offset);
-    if (messages.length) inbox.before = messages[0];
-    inbox.exhausted = !more;
-    insertOlder(INBOX, messages);
-  }
-  channel.exhausted = inbox.exhausted;
-}
+chat.changed = later;
 
 // --- the wire's news ---
 
@@ -200,12 +40,12 @@ const on = {
     showState();
   },
   async hello({ user, inbox: place }, isFirst) {
-    if (typeof user === "string" && user !== me) {
-      me = user;
+    if (typeof user === "string" && user !== chat.me) {
+      chat.me = user;
       showMe();
     }
     if (isFirst && place) {
-      inbox.before = { ...place, offset: place.offset + 1 };
+      chat.inbox.before = { ...place, offset: place.offset + 1 };
       await loadInbox({ items: [] }).catch(() => {});
     }
     later();
@@ -236,7 +76,7 @@ const on = {
   signal({ room, from, body }) {
     const name = nameOf(from);
     const channel = channels.get(room ?? "@" + name);
-    if (!channel || name === me || typeof body?.typing !== "boolean") return;
+    if (!channel || name === chat.me || typeof body?.typing !== "boolean") return;
     if (body.typing) {
       channel.typing.set(name, Date.now() + TYPING_LASTS);
       setTimeout(later, TYPING_LASTS + 50);
@@ -246,8 +86,8 @@ const on = {
   /** Another device of mine has read. */
   read({ room, with: person, user, from, offset }) {
     const channel = channels.get(room ?? "@" + nameOf(person));
-    if (!channel || nameOf(user ?? from ?? me) !== me) return;
-    const last = channel.items.findLast(item => !item.gap);
+    if (!channel || nameOf(user ?? from ?? chat.me) !== chat.me) return;
+    const last = channel.items.findLast(item => !item.isGap);
     if (last && offset >= last.offset) markRead(channel, false);
   },
   left({ room }) {
@@ -258,10 +98,10 @@ const on = {
     warn(message || code || "The relay reports an error.");
   },
   renamed(name) {
-    me = name;
+    chat.me = name;
     for (const channel of [...channels.values()]) if (channel.isDirect) channels.delete(channel.key);
-    inbox = { before: undefined, exhausted: false };
-    if (active?.isDirect) go([...channels.keys()][0] ?? "");
+    chat.inbox = { before: undefined, exhausted: false };
+    if (chat.active?.isDirect) go([...channels.keys()][0] ?? "");
     showMe();
     later();
   },
@@ -270,7 +110,6 @@ const on = {
 // --- showing ---
 
 let state = { state: "connecting" };
-let isAtEnd = true;
 let planned = false;
 
 /** Shows everything anew soon; many calls in a burst cost one. */
@@ -284,7 +123,7 @@ function later() {
 }
 
 function show() {
-  if (active && !document.hidden && isAtEnd) markRead(active);
+  if (chat.active && !document.hidden && chat.isAtEnd) markRead(chat.active);
   showLists();
   showLog();
   showPeople();
@@ -323,7 +162,7 @@ function entryOf(channel) {
     channel.entry = make("li", {}, link);
   }
   const link = channel.entry.firstChild, badge = link.lastChild;
-  channel === active ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
+  channel === chat.active ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
   link.toggleAttribute("data-unread", channel.unread > 0);
   badge.hidden = !channel.unread;
   const text = channel.unread > 99 ? "99+" : String(channel.unread);
@@ -338,8 +177,8 @@ function showLists() {
   reconcile($("directs"), directs.map(entryOf));
   $("directs-empty").hidden = directs.length > 0;
   const unread = all.reduce((sum, channel) => sum + channel.unread, 0);
-  $("side-badge").hidden = !all.some(channel => channel.unread && channel !== active);
-  const place = active ? (active.isDirect ? active.name : "#" + active.name) + " · " : "";
+  $("side-badge").hidden = !all.some(channel => channel.unread && channel !== chat.active);
+  const place = chat.active ? (chat.active.isDirect ? chat.active.name : "#" + chat.active.name) + " · " : "";
   document.title = (unread ? `(${unread}) ` : "") + place + "Sockeye";
 }
 
@@ -349,13 +188,11 @@ const fresh = make("li", { className: "line new" }, "New");
 
 function showLog() {
   const scroll = $("scroll");
-  const height = scroll.scrollHeight, top = scroll.scrollTop, firstShown = $("log").firstChild;
+  // What is being read stays where it is, whatever comes or goes above it.
+  const anchor = [...$("log").children].find(node => node.offsetTop >= scroll.scrollTop && node.matches(".message"));
+  const wasAt = anchor?.offsetTop;
   const nodes = [];
-  if (active) {
-    if (active.items.length > (isAtEnd ? KEPT : KEPT_READING)) {
-      for (const item of active.items.splice(0, active.items.length - KEPT)) active.keys.delete(item.key);
-      active.exhausted = false;
-    }
+  if (chat.active) {
     const dayLines = new Map();
     let before, day;
     const put = (item, node) => {
@@ -368,7 +205,7 @@ function showLog() {
         nodes.push(line);
         before = undefined;
       }
-      if (item.key !== undefined && item.key === active.firstUnread) {
+      if (item.key !== undefined && item.key === chat.active.firstUnread) {
         nodes.push(fresh);
         before = undefined;
       }
@@ -376,27 +213,27 @@ function showLog() {
       nodes.push(node);
       before = item;
     };
-    for (const item of active.items) {
-      if (item.gap) {
-        nodes.push(item.gap);
+    for (const item of chat.active.items) {
+      if (item.isGap) {
+        nodes.push(item.node ??= make("li", { className: "line gap" }, "Some messages are missing here"));
         before = undefined;
       } else put(item, item.node ??= messageOf(item));
     }
-    for (const entry of wire.outbox) if (keyOf(entry) === active.key) put(...pendingOf(entry));
+    for (const entry of chat.wire.outbox) if (keyOf(entry) === chat.active.key) put(...pendingOf(entry));
     days = dayLines;
   }
   const isEmpty = nodes.length === 0;
   reconcile($("log"), nodes);
   $("empty").hidden = !isEmpty;
   if (isEmpty) showEmpty();
-  $("older").hidden = isEmpty || !(active.loading || active.exhausted || active.items.length >= KEPT_READING);
-  $("older").textContent = active?.loading ? "Loading older messages …" : active?.exhausted ? "This is where it begins." : "Older messages are not shown here.";
-  if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
-  else if (firstShown && $("log").firstChild !== firstShown) scroll.scrollTop = top + scroll.scrollHeight - height;
-  $("latest").hidden = isAtEnd;
-  $("latest").textContent = active?.below ? `↓ ${active.below} new` : "↓ Newest";
-  if (active && !isEmpty && scroll.scrollHeight <= scroll.clientHeight) loadOlder(active);
-  if (active?.isDirect && isEmpty) loadOlder(active);
+  $("older").hidden = isEmpty || !(chat.active.loading || chat.active.exhausted || chat.active.items.length >= KEPT_READING);
+  $("older").textContent = chat.active?.loading ? "Loading older messages …" : chat.active?.exhausted ? "This is where it begins." : "Older messages are not shown here.";
+  if (chat.isAtEnd) scroll.scrollTop = scroll.scrollHeight;
+  else if (anchor?.isConnected && anchor.offsetTop !== wasAt) scroll.scrollTop += anchor.offsetTop - wasAt;
+  $("latest").hidden = chat.isAtEnd;
+  $("latest").textContent = chat.active?.below ? `↓ ${chat.active.below} new` : "↓ Newest";
+  if (chat.active && !isEmpty && scroll.scrollHeight <= scroll.clientHeight) loadOlder(chat.active);
+  if (chat.active?.isDirect && isEmpty) loadOlder(chat.active);
 }
 
 function messageOf(item, state) {
@@ -421,7 +258,7 @@ const MARKS = { queued: ["◷", "waiting to be sent"], sent: ["◷", "on its way
 
 /** A message of mine that is not in the log yet, as an item and its node. */
 function pendingOf(entry) {
-  entry.item ??= { name: me, isMine: true, date: new Date(entry.at), body: entry.body };
+  entry.item ??= { name: chat.me, isMine: true, date: new Date(entry.at), body: entry.body };
   entry.node ??= messageOf(entry.item, "queued");
   const { node } = entry;
   node.dataset.state = entry.state;
@@ -434,8 +271,8 @@ function pendingOf(entry) {
   if (entry.state === "failed" && !refused) {
     const again = make("button", { type: "button" }, "Try again");
     const drop = make("button", { type: "button" }, "Discard");
-    again.onclick = () => { wire.again(entry); $("text").focus(); };
-    drop.onclick = () => { wire.drop(entry); $("text").focus(); };
+    again.onclick = () => { chat.wire.again(entry); $("text").focus(); };
+    drop.onclick = () => { chat.wire.drop(entry); $("text").focus(); };
     node.append(make("p", { className: "refused", role: "alert" }, `Not sent: ${entry.reason} `, again, drop));
   } else if (entry.state !== "failed") refused?.remove();
   return [entry.item, node];
@@ -445,22 +282,22 @@ let emptyFor;
 
 /** What can be done where there is nothing yet. */
 function showEmpty() {
-  const key = active?.key ?? "";
+  const key = chat.active?.key ?? "";
   if (emptyFor === key) return;
   emptyFor = key;
   const empty = $("empty");
-  if (!active) {
+  if (!chat.active) {
     empty.replaceChildren(make("h3", {}, "You are in no room"), make("p", {}, "Join one on the left: any name will do, and it exists as soon as you are in it."));
-  } else if (active.isDirect) {
+  } else if (chat.active.isDirect) {
     empty.replaceChildren(
-      make("h3", {}, "You and ", make("bdi", {}, active.name)),
+      make("h3", {}, "You and ", make("bdi", {}, chat.active.name)),
       make("p", {}, "What you write here only this person gets, even if they are away now."),
     );
   } else {
     const copy = make("button", { type: "button", className: "plain" }, "Copy the address");
     copy.onclick = () => copyText(location.href.split("?")[0].split("#")[0] + hashOf(key), copy);
     empty.replaceChildren(
-      make("h3", {}, "It is quiet in ", make("bdi", {}, "#" + active.name)),
+      make("h3", {}, "It is quiet in ", make("bdi", {}, "#" + chat.active.name)),
       make("p", {}, "Write the first message below, or bring others in: whoever opens this page's address enters this room."),
       make("p", {}, make("code", { dir: "ltr" }, location.host + location.pathname + hashOf(key))),
       copy,
@@ -469,22 +306,22 @@ function showEmpty() {
 }
 
 function showPeople() {
-  $("title").textContent = active ? (active.isDirect ? active.name : "#" + active.name) : "Sockeye";
-  $("leave").hidden = !active;
-  const leaveText = active?.isDirect ? "Close this conversation" : "Leave this room";
+  $("title").textContent = chat.active ? (chat.active.isDirect ? chat.active.name : "#" + chat.active.name) : "Sockeye";
+  $("leave").hidden = !chat.active;
+  const leaveText = chat.active?.isDirect ? "Close this conversation" : "Leave this room";
   $("leave").setAttribute("aria-label", leaveText);
   $("leave").title = leaveText;
-  const { members, online = 0 } = active ?? {};
-  $("subtitle").textContent = !active ? "" : active.isDirect ? "Only the two of you read this" : online === 1 ? "1 person here" : `${online.toLocaleString()} people here`;
-  const names = active?.isDirect ? [active.name, me] : [...(members ?? [])].sort((a, b) => a.localeCompare(b));
+  const { members, online = 0 } = chat.active ?? {};
+  $("subtitle").textContent = !chat.active ? "" : chat.active.isDirect ? "Only the two of you read this" : online === 1 ? "1 person here" : `${online.toLocaleString()} people here`;
+  const names = chat.active?.isDirect ? [chat.active.name, chat.me] : [...(members ?? [])].sort((a, b) => a.localeCompare(b));
   const old = new Map([...$("members").children].map(node => [node.dataset.name, node]));
   reconcile($("members"), names.map(name => old.get(name) ?? memberOf(name)));
-  $("people-title").textContent = active?.isDirect ? "In this conversation" : "Here now";
-  $("members-hint").textContent = !active || active.isDirect ? "" : !members ? `${online.toLocaleString()} people are here, too many to list.` : names.length < 2 ? "Only you, so far. Send the address of this page to somebody." : "";
+  $("people-title").textContent = chat.active?.isDirect ? "In this conversation" : "Here now";
+  $("members-hint").textContent = !chat.active || chat.active.isDirect ? "" : !members ? `${online.toLocaleString()} people are here, too many to list.` : names.length < 2 ? "Only you, so far. Send the address of this page to somebody." : "";
 }
 
 function memberOf(name) {
-  const isMe = name === me;
+  const isMe = name === chat.me;
   const button = make("button", { type: "button", title: isMe ? "This is you" : "Write to this person" }, faceOf(name), make("bdi", {}, name));
   if (isMe) button.append(make("small", { className: "hint" }, "you"));
   else button.append(make("span", { className: "unseen" }, ", write to them"));
@@ -496,15 +333,15 @@ function memberOf(name) {
 
 function showTyping() {
   const now = Date.now();
-  const names = [...(active?.typing ?? [])].filter(([, until]) => until > now).map(([name]) => name);
+  const names = [...(chat.active?.typing ?? [])].filter(([, until]) => until > now).map(([name]) => name);
   const text = names.length === 0 ? "" : names.length === 1 ? " is typing …" : names.length < 4 ? " are typing …" : " people are typing …";
   const who = names.length > 3 ? [String(names.length)] : names.flatMap((name, i) => [i ? ", " : "", make("bdi", {}, name)]);
   $("typing").replaceChildren(...who, text);
 }
 
 function showMe() {
-  $("me-name").textContent = me;
-  faceOf(me, $("me-face"));
+  $("me-name").textContent = chat.me;
+  faceOf(chat.me, $("me-face"));
   $("me-hint").textContent = "Change name";
 }
 
@@ -551,22 +388,22 @@ function route() {
   try { key = decodeURIComponent(location.hash.slice(1)); } catch { key = ""; }
   const fault = key && faultOf(key.replace(/^@/, ""), key.startsWith("@") ? "name" : "room");
   if (fault) warn(fault);
-  if (key === "@" + me) key = "";
-  if (!key || fault) key = active && channels.has(active.key) ? active.key : [...channels.keys()][0];
+  if (key === "@" + chat.me) key = "";
+  if (!key || fault) key = chat.active && channels.has(chat.active.key) ? chat.active.key : [...channels.keys()][0];
   enter(key ? channelOf(key) : undefined);
 }
 
 function enter(channel) {
   drawer("side", false);
-  if (matchMedia("(max-width: 64rem)").matches) drawer("people", false);
-  if (channel === active) return later();
-  if (active) {
-    active.draft = $("text").value;
-    active.firstUnread = undefined;
-    active.below = 0;
+  if (!wide.matches) drawer("people", false);
+  if (channel === chat.active) return later();
+  if (chat.active) {
+    chat.active.draft = $("text").value;
+    chat.active.firstUnread = undefined;
+    chat.active.below = 0;
   }
-  active = channel;
-  isAtEnd = true;
+  chat.active = channel;
+  chat.isAtEnd = true;
   emptyFor = undefined;
   $("text").value = channel?.draft ?? "";
   $("text").disabled = !channel;
@@ -580,21 +417,21 @@ function enter(channel) {
 }
 
 function markRead(channel, tell = true) {
-  const last = channel.items.findLast(item => !item.gap);
+  const last = channel.items.findLast(item => !item.isGap);
   channel.unread = 0;
   channel.below = 0;
   const read = last && seen.get(channel.key);
   if (!last || (read?.epoch === last.epoch && read.offset >= last.offset)) return;
   seen.set(channel.key, { epoch: last.epoch, offset: last.offset });
   store.set("read", Object.fromEntries([...seen].slice(-200)));
-  if (tell && !last.isMine) wire.read(channel.isDirect ? { with: channel.name } : { room: channel.name }, last.offset);
+  if (tell && !last.isMine) chat.wire.read(channel.isDirect ? { with: channel.name } : { room: channel.name }, last.offset);
 }
 
 function step(by) {
   const all = [...channels.values()];
   const keys = [...all.filter(channel => !channel.isDirect), ...all.filter(channel => channel.isDirect)].map(channel => channel.key);
   if (!keys.length) return;
-  go(keys[(keys.indexOf(active?.key) + by + keys.length) % keys.length], true);
+  go(keys[(keys.indexOf(chat.active?.key) + by + keys.length) % keys.length], true);
 }
 
 /** Opens or closes what comes in from a side. */
@@ -611,10 +448,10 @@ let typedAt = 0;
 
 function say() {
   const text = withEmoji($("text").value).trim();
-  if (!active || !text) return;
-  active.firstUnread = undefined;
-  isAtEnd = true;
-  active.isDirect ? wire.tell(active.name, text) : wire.say(active.key, text);
+  if (!chat.active || !text) return;
+  chat.active.firstUnread = undefined;
+  chat.isAtEnd = true;
+  chat.active.isDirect ? chat.wire.tell(chat.active.name, text) : chat.wire.say(chat.active.key, text);
   $("text").value = "";
   typedAt = 0;
   grow();
@@ -629,9 +466,9 @@ function typing() {
     const emoji = start < 0 ? "" : withEmoji(before.slice(start));
     if (start >= 0 && emoji !== before.slice(start)) field.setRangeText(emoji, start, before.length, "end");
   }
-  if (!active || !field.value || Date.now() - typedAt < TYPING_EVERY) return;
+  if (!chat.active || !field.value || Date.now() - typedAt < TYPING_EVERY) return;
   typedAt = Date.now();
-  wire.signal(target(active), { typing: true });
+  chat.wire.signal(target(chat.active), { typing: true });
 }
 
 /** The field is as high as what is written, up to a limit of the style sheet. */
@@ -642,8 +479,8 @@ function grow() {
 }
 
 function toEnd() {
-  isAtEnd = true;
-  if (active) active.below = 0;
+  chat.isAtEnd = true;
+  if (chat.active) chat.active.below = 0;
   later();
 }
 
@@ -661,10 +498,10 @@ async function copyText(text, button) {
 }
 
 function askName() {
-  $("name-field").value = me || "guest-" + (1000 + crypto.getRandomValues(new Uint16Array(1))[0] % 9000);
+  $("name-field").value = chat.me || "guest-" + (1000 + crypto.getRandomValues(new Uint16Array(1))[0] % 9000);
   $("name-error").textContent = "";
-  $("name-cancel").hidden = !wire;
-  $("name-form").querySelector("button:last-child").textContent = wire ? "Change" : "Start chatting";
+  $("name-cancel").hidden = !chat.wire;
+  $("name-form").querySelector("button:last-child").textContent = chat.wire ? "Change" : "Start chatting";
   $("name").showModal();
   $("name-field").select();
 }
@@ -676,10 +513,12 @@ function named() {
   if (fault) return $("name-field").focus();
   store.set("name", name);
   $("name").close();
-  if (!wire) begin(name);
-  else if (name !== me) {
-    $("me-hint").textContent = wire.unsent ? "Changes once everything is sent" : "";
-    wire.rename(name);
+  if (!chat.wire) begin(name);
+  else if (name !== chat.me) {
+    $("me-hint").textContent = chat.wire.unsent ? "Changes once everything is sent" : "";
+    chat.wire.rename(name);
+    asked.delete("user");
+    showAddress(location.hash);
   }
   $("text").focus();
 }
@@ -687,7 +526,7 @@ function named() {
 function showHelp() {
   const url = new URL("chat", location.origin + location.pathname);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  const room = active && !active.isDirect ? active.name : "lobby";
+  const room = chat.active && !chat.active.isDirect ? chat.active.name : "lobby";
   $("help-room").textContent = location.host + location.pathname + hashOf(room);
   $("help-code").textContent = [
     `const ws = new WebSocket(${JSON.stringify(url.href)}, "chat.sockeye.v1");`,
@@ -715,13 +554,14 @@ function showHelp() {
 // --- the page ---
 
 function begin(name) {
-  me = name;
+  chat.me = name;
   const url = new URL("chat", location.origin + location.pathname);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   const token = asked.get("token") ?? undefined;
   const room = asked.get("room");
-  if (location.search) history.replaceState(null, "", location.pathname + (location.hash || (room ? hashOf(room) : "")));
-  wire = new Wire({ url: url.href, user: me, token, on });
+  for (const once of ["room", "token"]) asked.delete(once);
+  showAddress(location.hash || (room ? hashOf(room) : ""));
+  chat.wire = new Wire({ url: url.href, user: chat.me, token, on });
   const rooms = store.get("rooms", ["lobby"]);
   for (const key of Array.isArray(rooms) ? rooms : []) if (typeof key === "string" && !faultOf(key, "room")) channelOf(key);
   if (!channels.size && location.hash.length < 2) channelOf("lobby");
@@ -747,20 +587,20 @@ $("join").onsubmit = event => {
 };
 $("scroll").onscroll = () => {
   const { scrollTop, scrollHeight, clientHeight } = $("scroll");
-  const was = isAtEnd;
-  isAtEnd = scrollHeight - scrollTop - clientHeight < 48;
-  if (isAtEnd !== was) later();
-  if (scrollTop < 150 && active && scrollHeight > clientHeight) loadOlder(active);
+  const was = chat.isAtEnd;
+  chat.isAtEnd = scrollHeight - scrollTop - clientHeight < 48;
+  if (chat.isAtEnd !== was) later();
+  if (scrollTop < 150 && chat.active && scrollHeight > clientHeight) loadOlder(chat.active);
 };
-new ResizeObserver(() => { if (isAtEnd) $("scroll").scrollTop = $("scroll").scrollHeight; }).observe($("scroll"));
+new ResizeObserver(() => { if (chat.isAtEnd) $("scroll").scrollTop = $("scroll").scrollHeight; }).observe($("scroll"));
 $("latest").onclick = () => { toEnd(); $("text").focus(); };
 $("skip").onclick = event => { event.preventDefault(); $("text").focus(); };
-$("leave").onclick = () => { leave(active); $("text").focus(); };
-$("state-now").onclick = () => state.state === "stopped" ? wire.retry() : wire.now();
+$("leave").onclick = () => { leave(chat.active); $("text").focus(); };
+$("state-now").onclick = () => state.state === "stopped" ? chat.wire.retry() : chat.wire.now();
 $("me").onclick = askName;
 $("name-form").onsubmit = event => { event.preventDefault(); named(); };
 $("name-cancel").onclick = () => $("name").close();
-$("name").oncancel = event => { if (!wire) { event.preventDefault(); named(); } };
+$("name").oncancel = event => { if (!chat.wire) { event.preventDefault(); named(); } };
 $("help-open").onclick = showHelp;
 $("help-copy").onclick = () => copyText($("help-code").textContent, $("help-copy"));
 for (const side of ["side", "people"]) {
@@ -790,21 +630,21 @@ document.onkeydown = event => {
     event.preventDefault();
     step(event.key === "ArrowUp" ? -1 : 1);
   } else if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open], :popover-open")) {
-    const isNarrow = matchMedia("(max-width: 64rem)").matches;
     if (document.body.dataset.side === "open") { drawer("side", false); $("side-open").focus(); }
-    else if (isNarrow && document.body.dataset.people === "open") { drawer("people", false); $("people-open").focus(); }
+    else if (!wide.matches && document.body.dataset.people === "open") { drawer("people", false); $("people-open").focus(); }
     else { toEnd(); $("text").focus(); }
   }
 };
-addEventListener("hashchange", () => wire && route());
-addEventListener("popstate", () => wire && route());
-document.addEventListener("visibilitychange", () => { if (wire && !document.hidden) later(); });
-addEventListener("beforeunload", event => { if (wire?.unsent) event.preventDefault(); });
+addEventListener("hashchange", () => chat.wire && route());
+addEventListener("popstate", () => chat.wire && route());
+document.addEventListener("visibilitychange", () => { if (chat.wire && !document.hidden) later(); });
+addEventListener("beforeunload", event => { if (chat.wire?.unsent) event.preventDefault(); });
 
 document.body.dataset.side = "closed";
 document.body.dataset.people = "closed";
-if (matchMedia("(min-width: 64.01rem)").matches) drawer("people", true);
-if (me && !faultOf(me, "name")) {
-  begin(me);
+wide.onchange = () => drawer("people", wide.matches);
+wide.onchange();
+if (chat.me && !faultOf(chat.me, "name")) {
+  begin(chat.me);
   $("text").focus();
 } else askName();
