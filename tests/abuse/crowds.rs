@@ -90,7 +90,8 @@ fn who_never_reads_a_broadcast_is_dropped_and_the_readers_get_everything() {
     for stream in &mut deaf {
         let mut said = Vec::new();
         stream.read_to_end(&mut said).unwrap();
-        let last = said.windows(4).rposition(|it| it[0] == 0x88 && it[2..] == 1013u16.to_be_bytes());
+        let last =
+            said.windows(4).rposition(|it| it[0] == 0x88 && it[2..] == 1013u16.to_be_bytes());
         assert!(last.is_some_and(|at| at + 20 > said.len()), "{} bytes, no 1013", said.len());
     }
     drop(deaf);
