@@ -131,7 +131,9 @@ fn a_page_asked_for_with_lengths_that_conflict_is_refused() {
 fn nothing_is_smuggled_behind_a_body_that_nobody_asked_for() {
     let trial = Trial::start(&[]);
     // Whoever took the first length would see a second request, to a page that exists.
-    for lines in ["Content-Length: 0\r\nContent-Length: 44", "Content-Length: 44\r\nContent-Length: 0"] {
+    for lines in
+        ["Content-Length: 0\r\nContent-Length: 44", "Content-Length: 44\r\nContent-Length: 0"]
+    {
         let mut bytes = page_with(lines);
         bytes.extend_from_slice(b"GET /healthz HTTP/1.1\r\nHost: a.example\r\n\r\n");
         let mut stream = dial(trial.address());

@@ -154,6 +154,24 @@ fn a_close_that_is_never_answered_ends_after_the_close_timeout() {
 }
 
 #[test]
+#[ignore = "needs --rate-messages and --close-timeout"]
+fn who_is_over_the_rate_and_goes_on_after_the_close_is_cut_off() {
+    let trial = Trial::start(&["--rate-messages", "1000", "--close-timeout", "1"]);
+    let descriptors = trial.descriptors();
+    let mut hasty = upgrade(trial.address(), "/broadcast", None);
+    // Ten seconds' worth may come at once.
+    pour(&mut hasty, &frame(0x81, b"x", true, None).repeat(1000), 7 * 12_000);
+    let begin = Instant::now();
+    // What it says after the close frame is no sign of life that counts.
+    while trial.descriptors() > descriptors {
+        let _ = hasty.write_all(&frame(0x81, b"x", true, None));
+        assert!(begin.elapsed() < Duration::from_secs(10), "it is still there");
+        thread::sleep(Duration::from_millis(20));
+    }
+    trial.survived();
+}
+
+#[test]
 fn a_close_that_is_answered_by_a_flood_ends_all_the_same() {
     let trial = Trial::start(&[]);
     let descriptors = trial.descriptors();

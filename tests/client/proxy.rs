@@ -1,6 +1,6 @@
 //! The way through an HTTP proxy.
 
-use std::io::copy;
+use std::io::{Write as _, copy};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
@@ -109,6 +109,18 @@ fn a_proxy_that_talks_nonsense_or_hangs_up_is_said_to() {
     ] {
         assert_eq!(error_of(&refusing(answer)).to_string(), problem);
     }
+}
+
+#[test]
+fn a_proxy_that_says_too_much_is_refused() {
+    let proxy = scripted(|mut peer| {
+        let request = peer.request();
+        let fields = "X: y\r\n".repeat(65);
+        peer.stream.write_all(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes()).unwrap();
+        request
+    });
+    let problem = "the proxy refused: its answer is not HTTP: too many headers";
+    assert_eq!(error_of(&proxy).to_string(), problem);
 }
 
 #[test]

@@ -185,3 +185,32 @@ fn two_loops_share_one_listener_and_its_file() {
     drop(two);
     assert!(!path.exists());
 }
+
+#[test]
+fn a_crowd_at_the_door_comes_in_a_few_at_a_turn() {
+    let (mut reactor, address) = echo(Limits { accept_budget: 3, ..Limits::default() });
+    let crowd: Vec<_> = (0..10).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let mut before = 0;
+    let started = Instant::now();
+    while before < crowd.len() {
+        reactor.turn(Some(Duration::from_millis(5))).unwrap();
+        let accepted = reactor.driver().tokens.len();
+        assert!(accepted - before <= 3, "{} in one turn", accepted - before);
+        before = accepted;
+        assert!(started.elapsed() < SOON);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_backlog_is_full() {
+    let here = Address::Tcp("127.0.0.1:0".parse().unwrap());
+    let few = ListenOptions { backlog: 4, ..ListenOptions::default() };
+    let listener = Listener::bind(&here, &few).unwrap();
+    let Address::Tcp(address) = listener.address().unwrap() else { panic!("not TCP") };
+    let waiting: Vec<_> = (0..12)
+        .filter_map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(50)).ok())
+        .collect();
+    // The system lets one more in than it was told.
+    assert!((4..=6).contains(&waiting.len()), "{} of 12 wait", waiting.len());
+}
