@@ -24,6 +24,11 @@ pub(crate) fn keep(role: Role, index: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether there are kept verdicts of this role.
+pub(crate) fn is_kept(role: Role) -> bool {
+    kept_file(role).is_file()
+}
+
 /// Renews the README's table; says whether that changed anything.
 pub(crate) fn renew_readme() -> Result<bool, Failure> {
     let file = root().join("README.md");

@@ -74,7 +74,10 @@ pub(crate) fn run(args: &Args) -> Result<bool, Failure> {
         for it in &done {
             kept::keep(it.role, &out.join(it.role.name()).join("index.json"))?;
         }
-        kept::renew_readme()?;
+        // The first time one role may be kept before the other is.
+        if Role::ALL.into_iter().all(kept::is_kept) {
+            kept::renew_readme()?;
+        }
     }
     Ok(done.iter().all(|it| it.differences.is_empty()))
 }
@@ -104,7 +107,8 @@ fn out_folder(args: &Args) -> Result<PathBuf, Failure> {
 /// Makes room for the reports of one role. Removes nothing that is not an older report.
 fn clear(folder: &Path) -> Result<(), Failure> {
     if folder.join("spec.json").is_file() {
-        fs::remove_dir_all(folder).or_fail(format!("remove the reports in {}", folder.display()))?;
+        fs::remove_dir_all(folder)
+            .or_fail(format!("remove the reports in {}", folder.display()))?;
     }
     fs::create_dir_all(folder).or_fail(format!("make the folder {}", folder.display()))?;
     let mut entries = fs::read_dir(folder).or_fail(format!("read {}", folder.display()))?;
@@ -155,7 +159,8 @@ fn write_page(args: &Args, out: &Path, cases: &[CaseId], done: &[Done]) -> Resul
         })
         .collect();
     let file = out.join("index.html");
-    fs::write(&file, page(&args.variant(), &chapters)).or_fail(format!("write {}", file.display()))?;
+    fs::write(&file, page(&args.variant(), &chapters))
+        .or_fail(format!("write {}", file.display()))?;
     println!("reports: {}", file.display());
     Ok(())
 }

@@ -104,9 +104,9 @@ pub(crate) fn expected() -> Result<BTreeMap<CaseId, Expected>, Failure> {
 /// The suite's `index.json`.
 pub(crate) fn outcomes(index: &Path) -> Result<Outcomes, Failure> {
     let mut agents: BTreeMap<String, Outcomes> = read_json(index)?;
-    agents.remove(AGENT).ok_or_else(|| {
-        Failure::Because(format!("{} says nothing of {AGENT}", index.display()))
-    })
+    agents
+        .remove(AGENT)
+        .ok_or_else(|| Failure::Because(format!("{} says nothing of {AGENT}", index.display())))
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failure> {
@@ -212,7 +212,9 @@ mod tests {
         );
         assert_eq!(
             told("2.5", Some(outcome("UNIMPLEMENTED", "INFORMATIONAL"))),
-            ["2.5: behavior is UNIMPLEMENTED, expected OK; behaviorClose is INFORMATIONAL, expected OK"]
+            [
+                "2.5: behavior is UNIMPLEMENTED, expected OK; behaviorClose is INFORMATIONAL, expected OK"
+            ]
         );
     }
 

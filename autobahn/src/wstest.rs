@@ -190,7 +190,10 @@ fn install(python: &Path, stop: &Stop) -> Result<(), Failure> {
             step("fetching virtualenv", &mut command)?;
             make.env("PYTHONPATH", &tool);
         } else {
-            step("making a place for virtualenv", Command::new("python3").args(["-m", "venv"]).arg(&tool))?;
+            step(
+                "making a place for virtualenv",
+                Command::new("python3").args(["-m", "venv"]).arg(&tool),
+            )?;
             let mut command = Command::new(tool.join("bin/python"));
             command.args(pip).args(["install", "--quiet", VIRTUALENV]);
             step("fetching virtualenv", &mut command)?;

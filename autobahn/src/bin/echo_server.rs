@@ -147,10 +147,8 @@ fn accept(
     if let Some((params, _)) = &agreed {
         connection.enable_deflate(params, policy);
     }
-    let answer = Answer {
-        extensions: agreed.as_ref().map(|(_, header)| &**header),
-        ..Answer::default()
-    };
+    let answer =
+        Answer { extensions: agreed.as_ref().map(|(_, header)| &**header), ..Answer::default() };
     upgrade.accept(&answer, out).map_err(|error| Refusal::new(500, error.to_string()))?;
     Ok(Some((connection, request.head_len())))
 }
