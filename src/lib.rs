@@ -28,6 +28,7 @@
 //! | `http` | `http`: the little HTTP/1.1 of a relay | `std`, httparse |
 //! | `relay` | `relay`: rooms, users, wire languages | `std` |
 //! | `server` | `server`: the relay as a program | `deflate`, `net`, `http`, `relay`, clap, signal-hook, url |
+//! | `bench` | `bench`: the load tool | `client`, `deflate`, `net`, clap, hdrhistogram, indicatif, rlimit, serde_json, signal-hook |
 //!
 //! The default is all of them; `default-features = false` is the codec alone.
 
@@ -35,6 +36,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "bench")]
+pub mod bench;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "http")]
