@@ -11,7 +11,7 @@ mod stream;
 mod timed;
 #[cfg(feature = "tls")]
 mod tls;
-mod url;
+pub(crate) mod url;
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 pub use connect::Connect;
 pub use error::{ClientError, Refusal};
+#[cfg(feature = "bench")]
+pub(crate) use proxy::basic;
 pub use stream::Stream;
 
 use crate::proto::{

@@ -12,7 +12,7 @@
 //! | 2 | a connection: messages, control frames, the closing handshake | [`proto::Connection`] |
 //! | 3 | the opening handshake, both sides | `proto::handshake` |
 //! | | a client that opens URLs | `client::Client` |
-//! | | the relay: event loop, rooms, program | `net`, `relay`, `server` |
+//! | | the relay: event loop, rooms, log, program | `net`, `relay`, `broker`, `server` |
 //!
 //! # Features
 //!
@@ -30,6 +30,7 @@
 //! | `relay` | `relay`: rooms, users, wire languages | `std` |
 //! | `broker` | `broker`: who orders and keeps messages, and carries them between nodes | `std` |
 //! | `server` | `server`: the relay as a program | `deflate`, `net-tls`, `http`, `relay`, `broker`, clap, serde, signal-hook, toml, tracing, url |
+//! | `bench` | `bench`: the load tool | `client`, `deflate`, `net`, clap, hdrhistogram, indicatif, rlimit, serde_json, signal-hook |
 //!
 //! The default is all of them; `default-features = false` is the codec alone.
 
@@ -37,6 +38,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "bench")]
+pub mod bench;
 #[cfg(feature = "broker")]
 pub mod broker;
 #[cfg(feature = "client")]

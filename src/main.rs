@@ -1,4 +1,4 @@
-//! The command line: read it, serve, say how that went.
+//! The command line: read it, serve (or load), say how that went.
 
 use std::env;
 use std::io::{self, Write};
@@ -10,6 +10,8 @@ use sockeye::server::{Config, Task, UsageError, serve};
 fn main() -> ExitCode {
     match Task::read(env::args_os(), env::vars_os()) {
         Ok(Task::Serve { config, notes }) => run(*config, &notes),
+        #[cfg(feature = "bench")]
+        Ok(Task::Bench(args)) => sockeye::bench::run(*args),
         Ok(Task::Print(text)) => match io::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("cannot print: {error}"), 1),

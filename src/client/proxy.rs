@@ -82,6 +82,6 @@ impl Proxy {
 }
 
 /// The value of an `Authorization` header for `user:password` (RFC 7617).
-pub(super) fn basic(user: &str) -> String {
+pub(crate) fn basic(user: &str) -> String {
     format!("Basic {}", STANDARD.encode(user))
 }

@@ -6,21 +6,21 @@ use super::ClientError;
 
 /// Where to connect and what to ask for there.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Target {
-    pub(super) tls: bool,
+pub(crate) struct Target {
+    pub(crate) tls: bool,
     /// A name or an address, without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
     /// As the `Host` header says it: without the scheme's own port (RFC 6455 §4.1).
-    pub(super) authority: String,
+    pub(crate) authority: String,
     /// Path and query.
-    pub(super) resource: String,
+    pub(crate) resource: String,
     /// User and password, as `Authorization: Basic` wants them.
-    pub(super) userinfo: Option<String>,
+    pub(crate) userinfo: Option<String>,
 }
 
 impl Target {
-    pub(super) fn parse(text: &str) -> Result<Self, ClientError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ClientError> {
         let bad = |problem: &str| not_opened(text, problem);
         let url = Url::parse(text).map_err(|error| bad(&error.to_string()))?;
         let tls = match url.scheme() {

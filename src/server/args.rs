@@ -62,6 +62,9 @@ enum Verb {
     /// Serve chat: what happens without a command, too
     #[command(after_long_help = AFTER_HELP, after_help = "More, with examples: sockeye serve --help")]
     Serve(Box<Serve>),
+    /// Put load on a WebSocket server and measure it
+    #[cfg(feature = "bench")]
+    Bench(Box<crate::bench::Args>),
 }
 
 #[derive(clap::Args, Debug)]
@@ -90,6 +93,9 @@ pub enum Task {
         /// What is odd and no error, each a sentence for the log.
         notes: Vec<String>,
     },
+    /// Measure a server.
+    #[cfg(feature = "bench")]
+    Bench(Box<crate::bench::Args>),
     /// Print this.
     Print(String),
 }
@@ -117,6 +123,8 @@ impl Task {
         let args = Args::from_arg_matches(&matches).map_err(UsageError::Flags)?;
         let serve = match args.verb {
             Some(Verb::Serve(serve)) => *serve,
+            #[cfg(feature = "bench")]
+            Some(Verb::Bench(args)) => return Ok(Self::Bench(args)),
             None => args.serve,
         };
         let ours = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
