@@ -265,6 +265,33 @@ mod tests {
         assert_eq!(reader.taken.lock().unwrap().len(), 700);
     }
 
+    /// A disk that was full for one line.
+    struct FullOnce(bool, Stuck);
+
+    impl Write for FullOnce {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match std::mem::replace(&mut self.0, false) {
+                true => Err(io::ErrorKind::StorageFull.into()),
+                false => self.1.write(bytes),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_written_is_not_the_last() {
+        let reader = Stuck::default();
+        let (mut lines, guard) =
+            LogGuard::new(FullOnce(true, reader.clone()), LogFormat::Text).unwrap();
+        lines.write_all(b"one\n").unwrap();
+        lines.write_all(b"two\n").unwrap();
+        drop(guard);
+        assert_eq!(*reader.taken.lock().unwrap(), b"two\n");
+    }
+
     #[test]
     fn a_word_that_is_no_level_is_no_filter() {
         for good in ["info", "off", "warn,sockeye=trace", " warn , sockeye::server=off "] {
