@@ -173,12 +173,16 @@ impl Config {
 
 impl History {
     /// What the broker keeps.
-    pub(super) fn limits(&self) -> broker::Limits {
+    pub(super) fn limits(&self, message_bytes_max: u64) -> broker::Limits {
+        let default = broker::Limits::default();
+        // The largest message has to fit behind what may wait for another loop.
+        let largest = usize::try_from(message_bytes_max).unwrap_or(usize::MAX);
         broker::Limits {
+            queue_bytes: default.queue_bytes.max(largest.saturating_mul(2)),
             entries_per_channel: self.messages_max,
             bytes_per_channel: self.bytes_max,
             bytes: self.memory_max,
-            ..broker::Limits::default()
+            ..default
         }
     }
 }
