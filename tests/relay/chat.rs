@@ -121,6 +121,7 @@ fn a_number_is_taken_once_for_each_producer_of_each_user() {
     world.chat(3, Some("tea"), Some("alice"));
     world.ask(3, r#"{"op":"hello","producer":"p"}"#);
     assert!(world.ask(3, say)[0].contains(r#""duplicate":true"#));
+    world.told(1);
     let without = r#"{"op":"say","room":"tea","body":0}"#;
     assert_eq!(world.ask(1, without).len(), 2);
     assert!(world.ask(1, without)[0].starts_with(r#"{"ev":"ack","room":"tea","epoch":7,"#));

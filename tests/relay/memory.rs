@@ -38,12 +38,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Bytes of the hub for each of so many sessions, in the order of their numbers: the worst for its
-/// tables.
+/// Bytes of the hub for each of so many sessions: numbers in order, which is the worst for a table of
+/// them; names in none.
 fn each(sessions: u64, dialect: Dialect) -> i64 {
     let mut world = World::new(1);
     for conn in 1..=sessions {
-        let user = format!("user-{conn:06}");
+        let user = format!("user-{:06}", conn * 7_919 % 999_983);
         let room = format!("room {}", conn % 100);
         let user = (dialect == Dialect::Chat).then_some(user.as_str());
         world.open(0, conn, &Opening { user, ..opening(conn % 1000, dialect, Some(&room)) });

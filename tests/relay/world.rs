@@ -138,10 +138,6 @@ impl World {
         self.introduce(at);
     }
 
-    pub(crate) fn lives(&self, conn: u64) -> bool {
-        self.homes.contains_key(&conn)
-    }
-
     pub(crate) fn open(&mut self, at: usize, conn: u64, opening: &Opening<'_>) {
         let mut out = Vec::new();
         self.homes.insert(conn, at);

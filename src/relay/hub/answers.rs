@@ -158,8 +158,7 @@ impl Hub {
         if !again {
             let (place, _) = self.rooms.enter(room, Form::Chat, conn);
             if let Some(chat) = self.chat(conn) {
-                chat.rooms.reserve_exact(1);
-                chat.rooms.push(place);
+                chat.rooms.add(place);
             }
         }
     }

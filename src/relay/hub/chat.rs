@@ -8,6 +8,7 @@ use crate::relay::dialect::chat::{self as wire, Op, Request, Target};
 use crate::relay::effect::{Kind, Publish, Replay, Shared};
 use crate::relay::log::{ContentKind, Cursor};
 use crate::relay::notice::{Code, Event, Problem};
+use crate::relay::places::Places;
 use crate::relay::quota::{Faults, Meter};
 use crate::relay::room::Membership;
 use crate::relay::{Ask, ConnId, Elsewhere, RoomName, UserName};
@@ -22,7 +23,7 @@ pub(super) struct Chat {
     pub(super) inbox: Option<Arc<str>>,
     /// `user\nproducer`: names have no line feeds, so that no two users share one.
     producer: Option<Arc<str>>,
-    pub(super) rooms: Vec<Membership>,
+    pub(super) rooms: Places,
     /// What waits for the log; most of the time nothing, and no box.
     waiting: Option<Box<Waiting>>,
     faults: Faults,
@@ -50,13 +51,13 @@ struct UnderWay {
 impl Chat {
     /// One of its places is another now.
     pub(super) fn moves_to(&mut self, left: &Membership) {
-        if let Some(place) = self.rooms.iter_mut().find(|place| place.room == left.room) {
+        if let Some(place) = self.rooms.of_mut(&left.room) {
             place.moves_to(left);
         }
     }
 
     pub(super) fn place(&self, room: &str) -> Option<&Membership> {
-        self.rooms.iter().find(|place| &*place.room == room)
+        self.rooms.of(room)
     }
 
     fn opening_begins(&mut self, channel: &Arc<str>) -> u32 {
@@ -141,7 +142,7 @@ impl Hub {
         if chat.in_inbox && self.inboxes.leave(&inbox, conn) {
             out.push(Effect::Unfollow(Arc::clone(&inbox)));
         }
-        for place in &chat.rooms {
+        for place in chat.rooms.all() {
             self.part(place, &inbox, out);
         }
     }
@@ -341,7 +342,7 @@ impl Hub {
         let is_new = chat.place(room.as_str()).is_none() && !chat.is_opening(room.as_str());
         let of_rooms = chat.under_way().filter(|it| !it.channel.starts_with('@'));
         let joining = of_rooms.filter(|it| chat.place(&it.channel).is_none()).count();
-        if is_new && chat.rooms.len() + joining >= rooms_max {
+        if is_new && chat.rooms.all().len() + joining >= rooms_max {
             let message =
                 format!("You are in {rooms_max} rooms, the most there may be: leave one first.");
             return Err(Problem::new(Code::TooLarge, message));
@@ -383,12 +384,10 @@ impl Hub {
             return Ok(());
         };
         let given_up = chat.give_up(room);
-        let at = chat.rooms.iter().position(|place| place.room == *room);
-        let place = at.map(|at| chat.rooms.swap_remove(at));
+        let place = chat.rooms.remove(room);
         if place.is_none() && given_up == 0 {
             return Err(not_joined());
         }
-        chat.rooms.shrink_to_fit();
         for _ in 0..given_up {
             self.channel_opening_ends(room, out);
         }
