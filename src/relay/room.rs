@@ -63,8 +63,11 @@ impl Rooms {
         form: Form,
         conn: ConnId,
     ) -> (Membership, bool) {
-        let is_new = !self.0.contains_key(room);
-        let groups = &mut self.0.entry(Arc::clone(room)).or_default().groups;
+        let known = self.0.get_key_value(room).map(|(name, _)| Arc::clone(name));
+        let is_new = known.is_none();
+        // One allocation of the name serves all its members.
+        let room = known.unwrap_or_else(|| Arc::clone(room));
+        let groups = &mut self.0.entry(Arc::clone(&room)).or_default().groups;
         let index =
             groups.binary_search_by_key(&form, |group| group.form).unwrap_or_else(|index| {
                 groups.reserve_exact(1);
@@ -74,7 +77,7 @@ impl Rooms {
         let members = &mut groups[index].members;
         members.push(conn);
         let at = u32::try_from(members.len() - 1).expect("fewer than 2^32 connections");
-        (Membership { room: Arc::clone(room), form, at }, is_new)
+        (Membership { room, form, at }, is_new)
     }
 
     /// Takes a member out.

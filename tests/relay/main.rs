@@ -3,12 +3,17 @@
 #![cfg(feature = "relay")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod chat;
+mod chat_errors;
+mod cluster;
 mod dialects;
 mod golden;
 mod hostile;
+mod memory;
 mod rooms;
 mod sha256;
 mod simulation;
+mod world;
 
 use sockeye::relay::{Config, ConnId, Dialect, Effect, Hub, Kind, Opening};
 use std::fs;

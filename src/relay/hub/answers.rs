@@ -39,7 +39,8 @@ impl Hub {
             Ok(Published { at, duplicate }) => {
                 let event = Event::new("ack", &mut self.told).id(id).number_if("seq", seq);
                 let event = event.text(name, place).cursor(at).so("duplicate", duplicate);
-                out.push(Effect::Send { to: conn, message: event.done() });
+                let message = event.done();
+                self.answer(conn, message, out);
             }
             Err(refused) => self.tell_problem(conn, id, seq, &refused.into(), out),
         }
@@ -58,13 +59,13 @@ impl Hub {
             return;
         };
         let id = id.as_deref();
-        if !chat.opening_ends(number) {
+        let Some(waited) = chat.opening_ends(number) else {
             // Left meanwhile. Who waits for an answer gets one.
             if id.is_some() {
                 self.tell_problem(conn, id, None, &not_joined(), out);
             }
             return;
-        }
+        };
         match result {
             Ok(opened) => {
                 let replay = self.replay(&opened, newest);
@@ -80,6 +81,7 @@ impl Hub {
                 out.push(Effect::Send { to: conn, message });
             }
         }
+        out.extend(waited.into_iter().map(|message| Effect::Send { to: conn, message }));
         self.channel_opening_ends(&channel, out);
         self.told = emptied(mem::take(&mut self.told));
     }
@@ -156,8 +158,7 @@ impl Hub {
         if !again {
             let (place, _) = self.rooms.enter(room, Form::Chat, conn);
             if let Some(chat) = self.chat(conn) {
-                chat.rooms.reserve_exact(1);
-                chat.rooms.push(place);
+                chat.rooms.add(place);
             }
         }
     }

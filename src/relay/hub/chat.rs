@@ -8,6 +8,7 @@ use crate::relay::dialect::chat::{self as wire, Op, Request, Target};
 use crate::relay::effect::{Kind, Publish, Replay, Shared};
 use crate::relay::log::{ContentKind, Cursor};
 use crate::relay::notice::{Code, Event, Problem};
+use crate::relay::places::Places;
 use crate::relay::quota::{Faults, Meter};
 use crate::relay::room::Membership;
 use crate::relay::{Ask, ConnId, Elsewhere, RoomName, UserName};
@@ -22,16 +23,23 @@ pub(super) struct Chat {
     pub(super) inbox: Option<Arc<str>>,
     /// `user\nproducer`: names have no line feeds, so that no two users share one.
     producer: Option<Arc<str>>,
-    pub(super) rooms: Vec<Membership>,
-    /// Questions to the log that are not answered yet; none is no box.
-    #[allow(clippy::box_collection, reason = "most of the time there are none: 8 bytes, not 24")]
-    opening: Option<Box<Vec<UnderWay>>>,
+    pub(super) rooms: Places,
+    /// What waits for the log; most of the time nothing, and no box.
+    waiting: Option<Box<Waiting>>,
     faults: Faults,
     /// Of the last opening.
     number: u32,
     pub(super) unacked: u16,
     over_rate: u16,
     pub(super) in_inbox: bool,
+}
+
+/// Never without an opening.
+#[derive(Default, Debug)]
+struct Waiting {
+    openings: Vec<UnderWay>,
+    /// Answers that need no log, and must not stand before the first `hello`.
+    answers: Vec<Shared>,
 }
 
 #[derive(Debug)]
@@ -43,45 +51,59 @@ struct UnderWay {
 impl Chat {
     /// One of its places is another now.
     pub(super) fn moves_to(&mut self, left: &Membership) {
-        if let Some(place) = self.rooms.iter_mut().find(|place| place.room == left.room) {
+        if let Some(place) = self.rooms.of_mut(&left.room) {
             place.moves_to(left);
         }
     }
 
     pub(super) fn place(&self, room: &str) -> Option<&Membership> {
-        self.rooms.iter().find(|place| &*place.room == room)
+        self.rooms.of(room)
     }
 
     fn opening_begins(&mut self, channel: &Arc<str>) -> u32 {
         self.number = self.number.wrapping_add(1);
         let one = UnderWay { channel: Arc::clone(channel), number: self.number };
-        self.opening.get_or_insert_default().push(one);
+        self.waiting.get_or_insert_default().openings.push(one);
         self.number
     }
 
-    /// Whether it was under way still.
-    pub(super) fn opening_ends(&mut self, number: u32) -> bool {
-        let Some(opening) = &mut self.opening else {
-            return false;
-        };
-        let before = opening.len();
-        opening.retain(|it| it.number != number);
-        let found = opening.len() < before;
-        if opening.is_empty() {
-            self.opening = None;
+    /// What waited for it; `None` if it is given up.
+    pub(super) fn opening_ends(&mut self, number: u32) -> Option<Vec<Shared>> {
+        let waiting = self.waiting.as_mut()?;
+        let at = waiting.openings.iter().position(|it| it.number == number)?;
+        let ended = waiting.openings.swap_remove(at);
+        let is_inbox = ended.channel.starts_with('@');
+        let answers = if is_inbox { mem::take(&mut waiting.answers) } else { Vec::new() };
+        if waiting.openings.is_empty() {
+            self.waiting = None;
         }
-        found
+        Some(answers)
     }
 
-    /// Gives up the openings of a channel and says how many there were.
-    fn give_up(&mut self, channel: &str) -> usize {
-        let numbers: Vec<u32> =
-            self.under_way().filter(|it| &*it.channel == channel).map(|it| it.number).collect();
-        numbers.into_iter().filter(|&number| self.opening_ends(number)).count()
+    /// Gives up the openings of a room and says how many there were.
+    fn give_up(&mut self, room: &str) -> usize {
+        let of_room = self.under_way().filter(|it| &*it.channel == room);
+        let numbers: Vec<u32> = of_room.map(|it| it.number).collect();
+        numbers.into_iter().filter(|&number| self.opening_ends(number).is_some()).count()
     }
 
     fn under_way(&self) -> impl Iterator<Item = &UnderWay> {
-        self.opening.iter().flat_map(|opening| opening.iter())
+        self.waiting.iter().flat_map(|waiting| &waiting.openings)
+    }
+
+    /// Keeps an answer until `hello` is told; returns it if that was, or if too much waits.
+    fn keep_answer(&mut self, answer: Shared, bytes_max: usize) -> Option<Shared> {
+        let greeted = self.in_inbox || !self.inbox.as_ref().is_some_and(|it| self.is_opening(it));
+        let waiting = match &mut self.waiting {
+            Some(waiting) if !greeted => waiting,
+            _ => return Some(answer),
+        };
+        let bytes: usize = waiting.answers.iter().map(|it| it.bytes.len()).sum();
+        if bytes + answer.bytes.len() > bytes_max {
+            return Some(answer);
+        }
+        waiting.answers.push(answer);
+        None
     }
 
     fn is_opening(&self, channel: &str) -> bool {
@@ -111,7 +133,7 @@ impl Hub {
     }
 
     pub(super) fn close_chat(&mut self, conn: ConnId, mut chat: Chat, out: &mut Vec<Effect>) {
-        for under_way in chat.opening.take().into_iter().flat_map(|opening| *opening) {
+        for under_way in chat.waiting.take().into_iter().flat_map(|waiting| waiting.openings) {
             self.channel_opening_ends(&under_way.channel, out);
         }
         let Some(inbox) = chat.inbox else {
@@ -120,7 +142,7 @@ impl Hub {
         if chat.in_inbox && self.inboxes.leave(&inbox, conn) {
             out.push(Effect::Unfollow(Arc::clone(&inbox)));
         }
-        for place in &chat.rooms {
+        for place in chat.rooms.all() {
             self.part(place, &inbox, out);
         }
     }
@@ -208,7 +230,8 @@ impl Hub {
             Op::Ping { t } => {
                 let event = Event::new("pong", &mut self.told).id(id);
                 let event = t.into_iter().fold(event, |event, t| event.json("t", t.as_bytes()));
-                out.push(Effect::Send { to: conn, message: event.done() });
+                let message = event.done();
+                self.answer(conn, message, out);
                 Ok(())
             }
         };
@@ -226,6 +249,7 @@ impl Hub {
         resume: Vec<(Target, Cursor)>,
         out: &mut Vec<Effect>,
     ) -> Result<(), Problem> {
+        let rooms_max = self.config.limits.rooms_per_connection;
         let Some(chat) = self.chat(conn) else {
             return Ok(());
         };
@@ -234,6 +258,7 @@ impl Hub {
                 let message = "This session is somebody else's already: open another connection.";
                 return Err(Problem::new(Code::Forbidden, message));
             }
+            (Some(_), _) if chat.under_way().count() > rooms_max => return Err(too_many_wait()),
             (Some(_), _) => {}
             (None, _) => self.become_user(conn, user),
         }
@@ -267,7 +292,7 @@ impl Hub {
             if let Some((problem, room)) = problem {
                 let room = room.as_ref().map(RoomName::as_str);
                 let message = problem.write(id, None, room, &mut self.told);
-                out.push(Effect::Send { to: conn, message });
+                self.answer(conn, message, out);
             }
         }
         Ok(())
@@ -315,15 +340,15 @@ impl Hub {
             return Ok(());
         };
         let is_new = chat.place(room.as_str()).is_none() && !chat.is_opening(room.as_str());
-        let coming = chat.under_way().filter(|it| chat.place(&it.channel).is_none()).count();
-        if is_new && chat.rooms.len() + coming > rooms_max {
+        let of_rooms = chat.under_way().filter(|it| !it.channel.starts_with('@'));
+        let joining = of_rooms.filter(|it| chat.place(&it.channel).is_none()).count();
+        if is_new && chat.rooms.all().len() + joining >= rooms_max {
             let message =
                 format!("You are in {rooms_max} rooms, the most there may be: leave one first.");
             return Err(Problem::new(Code::TooLarge, message));
         }
         if chat.under_way().count() > rooms_max {
-            let message = "Too many joins wait for their answers: wait for some.";
-            return Err(Problem::new(Code::RateLimited, message).retry_ms(A_SECOND_MS));
+            return Err(too_many_wait());
         }
         let number = chat.opening_begins(room.shared());
         if self.rooms.opening_begins(room.shared()) {
@@ -359,12 +384,10 @@ impl Hub {
             return Ok(());
         };
         let given_up = chat.give_up(room);
-        let at = chat.rooms.iter().position(|place| place.room == *room);
-        let place = at.map(|at| chat.rooms.swap_remove(at));
+        let place = chat.rooms.remove(room);
         if place.is_none() && given_up == 0 {
             return Err(not_joined());
         }
-        chat.rooms.shrink_to_fit();
         for _ in 0..given_up {
             self.channel_opening_ends(room, out);
         }
@@ -372,7 +395,7 @@ impl Hub {
             self.part(&place, &inbox, out);
         }
         let message = Event::new("left", &mut self.told).id(id).text("room", room).done();
-        out.push(Effect::Send { to: conn, message });
+        self.answer(conn, message, out);
         Ok(())
     }
 
@@ -545,7 +568,7 @@ impl Hub {
         let event = Event::new("who", &mut self.told).id(id).text("room", room);
         let event = event.texts("members", members).count("online", online);
         let message = event.so("more", online > max).done();
-        out.push(Effect::Send { to: conn, message });
+        self.answer(conn, message, out);
     }
 
     /// A place is given up for good: who stays is told if the person is gone with it.
@@ -581,8 +604,18 @@ impl Hub {
         problem: &Problem,
         out: &mut Vec<Effect>,
     ) {
-        let message: Shared = problem.write(id, seq, None, &mut self.told);
-        out.push(Effect::Send { to: conn, message });
+        let message = problem.write(id, seq, None, &mut self.told);
+        self.answer(conn, message, out);
+    }
+
+    /// Tells one session something, but not before its `hello`.
+    pub(super) fn answer(&mut self, conn: ConnId, message: Shared, out: &mut Vec<Effect>) {
+        let bytes_max = self.config.limits.chat.replay_bytes;
+        let message = match self.chat(conn) {
+            Some(chat) => chat.keep_answer(message, bytes_max),
+            None => Some(message),
+        };
+        out.extend(message.map(|message| Effect::Send { to: conn, message }));
     }
 
     pub(super) fn chat(&mut self, conn: ConnId) -> Option<&mut Chat> {
@@ -640,6 +673,11 @@ fn scoped(inbox: &str, producer: &str) -> Arc<str> {
 
 pub(super) fn not_joined() -> Problem {
     Problem::new(Code::NotJoined, "You are not in this room: join it first.")
+}
+
+fn too_many_wait() -> Problem {
+    let message = "Too many requests to enter wait for their answers: wait for some.";
+    Problem::new(Code::RateLimited, message).retry_ms(A_SECOND_MS)
 }
 
 fn ask(conn: ConnId, id: Option<&str>, what: What) -> Ask {
