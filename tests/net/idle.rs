@@ -52,7 +52,7 @@ fn an_idle_connection_is_small() {
 #[cfg(feature = "net-tls")]
 #[test]
 fn an_idle_tls_connection_holds_its_keys_and_no_buffers() {
-    const COUNT: usize = 128;
+    const COUNT: usize = 32;
     for (version, most) in [(&rustls::version::TLS12, 4000), (&rustls::version::TLS13, 4000)] {
         let configs = tls::configs(version);
         let (mut reactor, address) = echo(Limits::default());
