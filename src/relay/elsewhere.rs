@@ -99,7 +99,12 @@ impl Elsewhere {
                     Kind::Text => SAID_TEXT,
                     Kind::Binary => SAID_BINARY,
                 };
-                Parts { kind, channel, from: said.from.as_str(), body: Arc::clone(&said.message.bytes) }
+                Parts {
+                    kind,
+                    channel,
+                    from: said.from.as_str(),
+                    body: Arc::clone(&said.message.bytes),
+                }
             }
             Self::Signal { from, body, .. } => {
                 Parts { kind: SIGNAL, channel, from: from.as_str(), body: Arc::clone(body) }

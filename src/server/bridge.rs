@@ -116,10 +116,9 @@ impl Bridge {
                 let replay = match replay {
                     Replay::None => broker::Replay::None,
                     Replay::Last(count) => broker::Replay::Last(count),
-                    Replay::After(at) => broker::Replay::After(Cursor {
-                        epoch: at.epoch,
-                        offset: at.offset,
-                    }),
+                    Replay::After(at) => {
+                        broker::Replay::After(Cursor { epoch: at.epoch, offset: at.offset })
+                    }
                 };
                 self.submit(ask, Answer::Opened, Request::Open { channel, replay, limit });
             }

@@ -152,7 +152,8 @@ impl Shard {
 
     /// The next look at a silent peer.
     fn keep_alive(&mut self, ctx: &mut Ctx<'_>, token: Token) {
-        let Some(Session { stage: Stage::Talking(talk), conn, .. }) = self.sessions.of(token) else {
+        let Some(Session { stage: Stage::Talking(talk), conn, .. }) = self.sessions.of(token)
+        else {
             return;
         };
         let now = ctx.now();

@@ -6,9 +6,7 @@ use std::time::Duration;
 use super::session::{Stage, Talk};
 use super::shard::{DEADLINE, HELD, Shard};
 use crate::net::{Close, Ctx, Sent, Token};
-use crate::proto::{
-    CloseCode, CloseFrame, Event, Input, Message, Outbound, Prepared, Transport,
-};
+use crate::proto::{CloseCode, CloseFrame, Event, Input, Message, Outbound, Prepared, Transport};
 use crate::relay::{ConnId, Dialect, Effect, Kind, Shared};
 
 impl Shard {

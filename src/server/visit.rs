@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::route::Route;
 use super::session::{Stage, Talk, Visit};
-use super::shard::{DEADLINE, KEEPALIVE, HELD, Moving, Post, Shard};
+use super::shard::{DEADLINE, HELD, KEEPALIVE, Moving, Post, Shard};
 use crate::http::{self, Event, Framing, Head, Reply, Served, Status};
 use crate::net::{Close, Ctx, Peer, Token};
 use crate::proto::handshake::{Answer, Refusal, Request, RequestReader};
@@ -133,13 +133,7 @@ impl Shard {
         }
     }
 
-    fn judge(
-        &mut self,
-        ctx: &Ctx<'_>,
-        token: Token,
-        conn: ConnId,
-        head: &Head<'_>,
-    ) -> Verdict {
+    fn judge(&mut self, ctx: &Ctx<'_>, token: Token, conn: ConnId, head: &Head<'_>) -> Verdict {
         let request = match RequestReader::new(self.common.config.head).read(head.raw()) {
             Ok(Some(request)) => request,
             Ok(None) => return self.refused(&Refusal::new(400, "not a request")),
@@ -185,7 +179,9 @@ impl Shard {
         let (status, text) = match (head.path(), head.method()) {
             ("/healthz", "GET" | "HEAD") => (Status::Ok, "ok\n"),
             ("/readyz", "GET" | "HEAD") if !self.draining => (Status::Ok, "ok\n"),
-            _ if self.draining => (Status::Unavailable, "the server is going down, try again soon\n"),
+            _ if self.draining => {
+                (Status::Unavailable, "the server is going down, try again soon\n")
+            }
             ("/healthz" | "/readyz", _) => (Status::MethodNotAllowed, "only GET and HEAD\n"),
             _ => (Status::NotFound, "there is nothing here; the chat is at /\n"),
         };
@@ -226,7 +222,8 @@ impl Shard {
         if self.draining {
             return Err(Refusal::new(503, "the server is going down, try again soon"));
         }
-        let route = route.ok_or_else(|| Refusal::new(400, "nothing speaks WebSocket at this path"))?;
+        let route =
+            route.ok_or_else(|| Refusal::new(400, "nothing speaks WebSocket at this path"))?;
         if route.dialect.needs_one_hub() && self.number != 0 {
             return Ok(Verdict::Elsewhere);
         }

@@ -69,6 +69,7 @@ fn a_hole_is_filled_before_what_comes_after_it() {
     says(&page, &message(4, 3, "four"));
     says(&page, &message(5, 4, "five"));
     let asked = hears(&page, "it.op === 'history' && it.after === 1");
+    page.sees("one");
     assert_eq!(page.log(), ["one"]);
     says(
         &page,
@@ -182,6 +183,7 @@ fn a_message_is_marked_until_it_has_its_place_and_stands_there_once() {
     says(&page, &again);
     says(&page, &json!({"ev": "ack", "seq": said["seq"], "room": "r", "epoch": 1, "offset": 3}));
     page.all_is_sent();
+    page.sees("again");
     assert_eq!(page.log(), ["theirs", "mine", "again"]);
     page.is_content();
 }

@@ -8,7 +8,9 @@ use crate::process::{Server, fails};
 #[test]
 fn the_page_and_its_health_are_served() {
     let server = Server::start(&[]);
-    for (target, status) in [("/", 200), ("/healthz", 200), ("/readyz", 200), ("/nowhere", 404), ("/echo", 426)] {
+    for (target, status) in
+        [("/", 200), ("/healthz", 200), ("/readyz", 200), ("/nowhere", 404), ("/echo", 426)]
+    {
         let none = ["Upgrade", "Connection"].map(|name| (name.to_owned(), None));
         let mut browser = Actor::request(server.addresses[0], "GET", target, &none, b"");
         browser.watch(2);

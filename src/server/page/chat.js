@@ -455,6 +455,7 @@ function say() {
   $("text").value = "";
   typedAt = 0;
   grow();
+  show();
 }
 
 function typing() {
