@@ -192,7 +192,8 @@ impl Course<'_> {
         self.shared.board.assemble(self.shared.now().opened);
         usage.server_opened = plan.pid.and_then(|pid| Process::sample(pid).ok());
         if !plan.warm_up.is_zero() {
-            crew.tell(Phase::WarmUp(self.shared.clock.now()));
+            crew.tell(Phase::WarmUp);
+            self.let_loose();
             self.bar.set_prefix("warming up");
             self.wait(plan.warm_up, |it| gone_all(plan, it));
         }
@@ -201,8 +202,11 @@ impl Course<'_> {
         usage.own_start = Process::own();
         let begin = self.shared.clock.now();
         usage.began = begin;
-        let closed_before = self.shared.now().gone;
-        crew.tell(Phase::Measure(begin));
+        self.shared.measure_from(begin);
+        crew.tell(Phase::Measure);
+        if plan.warm_up.is_zero() {
+            self.let_loose();
+        }
         match plan.until {
             Until::Time(time) => {
                 self.bar.set_length(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
@@ -218,7 +222,7 @@ impl Course<'_> {
                     }
                     let stuck = progress.0.elapsed() > timeout;
                     let through = match plan.mode {
-                        Mode::Handshake => it.gone - closed_before + it.failed >= count,
+                        Mode::Handshake => it.gone + it.failed > count,
                         _ => it.left == 0 && it.owed == 0 && it.sent > 0,
                     };
                     through || stuck || gone_all(plan, it)
@@ -252,15 +256,22 @@ impl Course<'_> {
         // The first goes alone: if it fails there is no point in more.
         let begin = Instant::now();
         self.wait(Duration::MAX, |it| it.opened + it.failed > 0);
-        self.shared.dialler.allow(match plan.mode {
-            Mode::Handshake => plan.connections.saturating_sub(1),
-            _ => OPENING_MAX,
-        });
+        if plan.mode != Mode::Handshake {
+            self.shared.dialler.allow(OPENING_MAX);
+        }
         self.wait(Duration::MAX, |it| it.opened + it.failed >= wanted);
         usage.opening = begin.elapsed();
         match self.shared.failure() {
             Some(error) => Err(error),
             None => Ok(()),
+        }
+    }
+
+    /// In a handshake run the trial is over: the others may come, and know what time it is.
+    fn let_loose(&self) {
+        let plan = &self.shared.plan;
+        if plan.mode == Mode::Handshake {
+            self.shared.dialler.allow(plan.connections);
         }
     }
 

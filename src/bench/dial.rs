@@ -70,7 +70,8 @@ impl Dialler {
     pub(super) fn run(&self, shared: &Shared, mails: &[Mail<Post>]) {
         let plan = &shared.plan;
         let total = match (plan.mode, plan.until) {
-            (Mode::Handshake, Until::Count(count)) => count,
+            // The first is a trial.
+            (Mode::Handshake, Until::Count(count)) => count.saturating_add(1),
             (Mode::Handshake, Until::Time(_)) => u64::MAX,
             _ => plan.connections.into(),
         };

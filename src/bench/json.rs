@@ -47,6 +47,7 @@ pub(super) fn document(report: &Report) -> String {
             "pid": plan.pid,
             "cpu_seconds": cost.cpu.as_secs_f64(),
             "cpu_share": cost.cpu_share,
+            "wait_share": cost.wait_share,
             "cpu_seconds_per_million": cost.cpu_per_million,
             "rss_before": cost.before.rss,
             "rss_open": cost.opened.rss,
@@ -103,6 +104,7 @@ pub(super) fn document(report: &Report) -> String {
         "generator": {
             "cpu_seconds": report.own_cpu().as_secs_f64(),
             "busiest_thread": report.busiest(),
+            "kept_waiting": report.kept_waiting(),
             "bottleneck": report.is_bottleneck(),
         },
         "warnings": report.warnings(),

@@ -111,6 +111,12 @@ impl Plan {
         };
         let warm_up = match (args.warm_up, args.mode, until) {
             (_, Mode::Idle, _) => Duration::ZERO,
+            (Some(_), Mode::Handshake, Until::Count(_)) => {
+                return Err(BenchError::Usage(
+                    "--mode handshake with a --count measures every handshake; leave --warm-up out"
+                        .into(),
+                ));
+            }
             (Some(wanted), ..) => wanted,
             (None, _, Until::Time(_)) => Duration::from_secs(1),
             (None, _, Until::Count(_)) => Duration::ZERO,

@@ -45,6 +45,8 @@ pub(super) struct ServerCost {
     pub(super) cpu: Duration,
     /// Of one processor, while measuring.
     pub(super) cpu_share: f64,
+    /// The same of the time that its threads wanted a processor and got none.
+    pub(super) wait_share: Option<f64>,
     /// Processor seconds for a million messages (deliveries, handshakes).
     pub(super) cpu_per_million: Option<f64>,
     pub(super) before: Process,
@@ -92,10 +94,20 @@ impl Report {
         ratio(count, self.seconds())
     }
 
+    /// The largest share of the time that a thread of the generator worked.
     pub(super) fn busiest(&self) -> f64 {
+        self.share(self.tally.turns.iter().map(|it| it.ran).max().unwrap_or_default())
+    }
+
+    /// The largest share of the time that a thread of the generator wanted to work and got no processor.
+    pub(super) fn kept_waiting(&self) -> f64 {
+        self.share(self.tally.turns.iter().map(|it| it.waited).max().unwrap_or_default())
+    }
+
+    /// A part of the measured time.
+    fn share(&self, part: Duration) -> f64 {
         let window = Duration::from_nanos(self.usage.ended.saturating_sub(self.usage.began));
-        let most = self.tally.busy.iter().max().copied().unwrap_or_default();
-        if window.is_zero() { 0.0 } else { most.as_secs_f64() / window.as_secs_f64() }
+        if window.is_zero() { 0.0 } else { part.as_secs_f64() / window.as_secs_f64() }
     }
 
     /// Processor time of this process while measuring.
@@ -113,7 +125,6 @@ impl Report {
         let (before, opened) = (self.server_before?, server_opened?);
         let (start, end) = (server_start?, server_end?);
         let cpu = end.cpu.saturating_sub(start.cpu);
-        let window = Duration::from_nanos(self.usage.ended.saturating_sub(self.usage.began));
         // An idle run is about what stays; where there is traffic its buffers are not the connections'.
         let full = if self.mode() == Mode::Idle { end } else { opened };
         let each = |now: u64, then: u64| {
@@ -122,7 +133,11 @@ impl Report {
         };
         Some(ServerCost {
             cpu,
-            cpu_share: ratio_of(cpu, window),
+            cpu_share: self.share(cpu),
+            wait_share: end
+                .waited
+                .zip(start.waited)
+                .map(|(now, then)| self.share(now.saturating_sub(then))),
             cpu_per_million: (self.events() > 0)
                 .then(|| cpu.as_secs_f64() * 1e6 / self.events() as f64),
             rss_each: each(full.rss, before.rss),
@@ -161,8 +176,13 @@ impl Report {
                 self.busiest() * 100.0
             ));
         }
-        if self.mode() == Mode::Echo && self.tally.lost() > 0 {
-            warnings.push(format!("{} messages never came back", self.tally.lost()));
+        let server_waited = self.server().and_then(|it| it.wait_share).unwrap_or(0.0);
+        if !self.is_bottleneck() && self.kept_waiting().max(server_waited) > 0.1 {
+            warnings.push(format!(
+                "the machine was short of processors: the generator waited for one {:.0} % of the time, the server {:.0} %; the rates are lower and the latencies higher than they need be",
+                self.kept_waiting() * 100.0,
+                server_waited * 100.0
+            ));
         }
         if self.interrupted {
             warnings.push("interrupted: these are the figures so far".into());
@@ -173,10 +193,6 @@ impl Report {
 
 pub(super) fn ratio(count: u64, by: f64) -> f64 {
     if by > 0.0 { count as f64 / by } else { 0.0 }
-}
-
-fn ratio_of(part: Duration, whole: Duration) -> f64 {
-    if whole.is_zero() { 0.0 } else { part.as_secs_f64() / whole.as_secs_f64() }
 }
 
 fn difference(now: u64, then: u64) -> i64 {

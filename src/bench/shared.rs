@@ -28,10 +28,10 @@ pub(super) enum Post {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
 pub(super) enum Phase {
     Opening,
-    /// Messages flow and do not count. Since this moment.
-    WarmUp(u64),
-    /// They count. Since this moment.
-    Measure(u64),
+    /// Messages flow and do not count.
+    WarmUp,
+    /// They count.
+    Measure,
     /// No new ones; what is due may still come.
     Drain,
     /// Everybody says goodbye.
@@ -61,6 +61,9 @@ pub(super) struct Shared {
     pub(super) dialler: Dialler,
     pub(super) live: Vec<Live>,
     pub(super) board: Board,
+    /// When measuring began. Threads hear of it one after the other, and messages of the first may reach the last
+    /// before the news does.
+    measured_from: AtomicU64,
     fatal: Mutex<Option<BenchError>>,
     dial_errors: Mutex<BTreeMap<String, u64>>,
     dial_failures: AtomicU64,
@@ -73,11 +76,23 @@ impl Shared {
             dialler: Dialler::new(),
             live: (0..plan.threads).map(|_| Live::default()).collect(),
             board: Board::new(&plan),
+            measured_from: AtomicU64::new(u64::MAX),
             fatal: Mutex::new(None),
             dial_errors: Mutex::new(BTreeMap::new()),
             dial_failures: AtomicU64::new(0),
             plan,
         }
+    }
+
+    /// What is due from then on counts.
+    pub(super) fn measure_from(&self, moment: u64) {
+        self.measured_from.store(moment, Ordering::Release);
+    }
+
+    /// Whether what was due at that moment counts.
+    #[inline]
+    pub(super) fn counts(&self, moment: u64) -> bool {
+        moment >= self.measured_from.load(Ordering::Acquire)
     }
 
     /// The run cannot go on. The first reason counts.

@@ -17,6 +17,8 @@ use crate::proto::{CloseCode, CloseFrame, Connection, Event, Input, Kind, Messag
 pub(super) struct Talk {
     pub(super) connection: Connection,
     conn: u32,
+    /// Before `connect`.
+    began: u64,
     sent: u64,
     /// What is left of a counted run's share; `u64::MAX` where nothing is counted.
     quota: u64,
@@ -31,12 +33,13 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn new(connection: Connection, conn: u32, shared: &Shared) -> Self {
+    pub(super) fn new(connection: Connection, conn: u32, began: u64, shared: &Shared) -> Self {
         let plan = &shared.plan;
         let senders = if plan.mode == Mode::Broadcast { plan.senders as usize } else { 0 };
         Self {
             connection,
             conn,
+            began,
             sent: 0,
             quota: if conn < plan.senders { plan.quota(conn) } else { 0 },
             dues: VecDeque::new(),
@@ -63,8 +66,6 @@ pub(super) struct Job {
     pub(super) phase: Phase,
     /// Since when messages flow; `None` before and after.
     pub(super) sending_since: Option<u64>,
-    /// Latency counts for what was due from here on.
-    measured_from: u64,
     pub(super) tally: Tally,
     pub(super) progress: Progress,
     draft: Draft,
@@ -94,7 +95,6 @@ impl Job {
             thread,
             phase: Phase::Opening,
             sending_since: None,
-            measured_from: u64::MAX,
             tally: Tally::default(),
             progress: Progress::default(),
             draft: shared.plan.body.draft(),
@@ -109,20 +109,18 @@ impl Job {
     pub(super) fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         match phase {
-            Phase::WarmUp(now) => self.sending_since = Some(now),
-            Phase::Measure(now) => {
-                self.sending_since.get_or_insert(now);
-                self.measured_from = now;
+            Phase::WarmUp | Phase::Measure => {
+                self.sending_since.get_or_insert_with(|| self.shared.clock.now());
             }
             _ => self.sending_since = None,
         }
     }
 
     /// Counts a connection that is open now, and says its preamble.
-    pub(super) fn opened(&mut self, talk: &mut Talk, began: u64, out: &mut Vec<u8>) {
+    pub(super) fn opened(&mut self, talk: &mut Talk, out: &mut Vec<u8>) {
         self.tally.opened += 1;
-        if self.shared.plan.mode != Mode::Handshake || began >= self.measured_from {
-            let took = self.shared.clock.now().saturating_sub(began);
+        if self.shared.plan.mode != Mode::Handshake || self.shared.counts(talk.began) {
+            let took = self.shared.clock.now().saturating_sub(talk.began);
             self.tally.opening.saturating_record(took);
         }
         if let Until::Count(_) = self.shared.plan.until {
@@ -173,7 +171,7 @@ impl Job {
             };
             if came {
                 self.tally.received += 1;
-                if let Phase::Measure(_) = self.phase {
+                if self.phase < Phase::Drain && self.shared.counts(now) {
                     self.tally.window_received += 1;
                     self.tally.window_bytes += len;
                     self.tally.last_ns = now;
@@ -245,7 +243,7 @@ impl Job {
     }
 
     fn took(&mut self, due: u64, now: u64) {
-        if due >= self.measured_from {
+        if self.shared.counts(due) {
             self.tally.latency.saturating_record(now.saturating_sub(due).max(1));
         }
     }
@@ -271,7 +269,7 @@ impl Job {
     }
 
     fn send(&mut self, talk: &mut Talk, due: u64, out: &mut Vec<u8>) -> bool {
-        let counts = matches!(self.phase, Phase::Measure(_));
+        let counts = self.shared.counts(due);
         if self.sending_since.is_none() || counts && talk.quota == 0 {
             return false;
         }
@@ -317,14 +315,15 @@ impl Job {
         if let Until::Count(_) = self.shared.plan.until {
             self.progress.left -= talk.quota;
         }
-        if self.shared.plan.mode == Mode::Broadcast && self.phase < Phase::Close {
-            if self.shared.board.leave(talk.conn, &talk.next) {
-                self.elsewhere.fill(true);
-            }
+        if self.shared.plan.mode == Mode::Broadcast
+            && self.phase < Phase::Close
+            && self.shared.board.leave(talk.conn, &talk.next)
+        {
+            self.elsewhere.fill(true);
         }
         let clean = talk.said_goodbye && talk.heard_goodbye;
         if clean {
-            if let Phase::Measure(_) = self.phase {
+            if self.phase < Phase::Drain && self.shared.counts(talk.began) {
                 self.tally.window_closed += 1;
                 self.tally.last_ns = self.shared.clock.now();
             }

@@ -1,9 +1,10 @@
 //! What a thread counts while it talks. Added up at the end.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use hdrhistogram::Histogram;
+
+use super::watch::Turns;
 
 /// Counts of one thread, or of all.
 #[derive(Debug)]
@@ -38,8 +39,8 @@ pub(super) struct Tally {
     pub(super) window_closed: u64,
     pub(super) errors: BTreeMap<String, u64>,
     pub(super) close_codes: BTreeMap<u16, u64>,
-    /// Processor time of the threads, while measuring.
-    pub(super) busy: Vec<Duration>,
+    /// What each thread had of the processors, while measuring.
+    pub(super) turns: Vec<Turns>,
 }
 
 impl Default for Tally {
@@ -63,7 +64,7 @@ impl Default for Tally {
             window_closed: 0,
             errors: BTreeMap::new(),
             close_codes: BTreeMap::new(),
-            busy: Vec::new(),
+            turns: Vec::new(),
         }
     }
 }
@@ -99,7 +100,7 @@ impl Tally {
         for (code, count) in other.close_codes {
             *self.close_codes.entry(code).or_default() += count;
         }
-        self.busy.extend(other.busy);
+        self.turns.extend(other.turns);
     }
 
     /// What was sent and never came.

@@ -13,6 +13,8 @@ pub(super) struct Process {
     pub(super) rss: u64,
     /// Bytes that it alone uses; `None` where another user's process may not be asked.
     pub(super) private: Option<u64>,
+    /// Time that its threads were ready to run and did not get a processor.
+    pub(super) waited: Option<Duration>,
 }
 
 impl Process {
@@ -25,7 +27,8 @@ impl Process {
             fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok().and_then(|text| {
                 Some(kilobytes(&text, "Private_Clean:")? + kilobytes(&text, "Private_Dirty:")?)
             });
-        Ok(Self { cpu, rss, private })
+        let waited = Turns::of_process(pid).map(|it| it.waited);
+        Ok(Self { cpu, rss, private, waited })
     }
 
     pub(super) fn own() -> Self {
@@ -54,14 +57,52 @@ fn kilobytes(text: &str, name: &str) -> Option<u64> {
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
-/// Processor time of the calling thread.
-pub(super) fn thread_time() -> Duration {
-    let precise = fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|text| text.split_whitespace().next()?.parse().ok())
-        .map(Duration::from_nanos);
-    let rough = || cpu_of(&fs::read_to_string("/proc/thread-self/stat").ok()?);
-    precise.or_else(rough).unwrap_or_default()
+/// What a thread, or several, had of the processors.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turns {
+    /// Time on a processor.
+    pub(super) ran: Duration,
+    /// Time ready to run and without one, as others had them all.
+    pub(super) waited: Duration,
+}
+
+impl Turns {
+    /// Of the calling thread.
+    pub(super) fn of_this_thread() -> Self {
+        let precise = fs::read_to_string("/proc/thread-self/schedstat").ok();
+        let rough = || cpu_of(&fs::read_to_string("/proc/thread-self/stat").ok()?);
+        precise
+            .and_then(|text| Self::read(&text))
+            .or_else(|| Some(Self { ran: rough()?, waited: Duration::ZERO }))
+            .unwrap_or_default()
+    }
+
+    /// Of all threads that a process has now.
+    fn of_process(pid: u32) -> Option<Self> {
+        let mut sum = Self::default();
+        for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+            // A thread may end while one looks.
+            let text = fs::read_to_string(task.ok()?.path().join("schedstat")).unwrap_or_default();
+            let turns = Self::read(&text).unwrap_or_default();
+            sum.ran += turns.ran;
+            sum.waited += turns.waited;
+        }
+        Some(sum)
+    }
+
+    /// The first two of three numbers, in nanoseconds.
+    fn read(schedstat: &str) -> Option<Self> {
+        let mut fields = schedstat.split_whitespace().map(str::parse);
+        let mut next = || fields.next()?.ok().map(Duration::from_nanos);
+        Some(Self { ran: next()?, waited: next()? })
+    }
+
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            ran: self.ran.saturating_sub(before.ran),
+            waited: self.waited.saturating_sub(before.waited),
+        }
+    }
 }
 
 /// Memory that the kernel holds for the sockets of the whole machine.
@@ -131,6 +172,13 @@ mod tests {
     fn objects_of_sockets_are_summed() {
         let text = "slabinfo - version: 2.1\n# name <active>\nTCP 10 20 2000 8 4 : tunables 0\nfoo 5 5 5 1 1\nfilp 3 4 100 1 1";
         assert_eq!(objects_in(text), 20_300);
+    }
+
+    #[test]
+    fn a_threads_turns_are_in_nanoseconds() {
+        let turns = Turns::read("61248 103893 2\n").unwrap();
+        assert_eq!((turns.ran.as_nanos(), turns.waited.as_nanos()), (61_248, 103_893));
+        assert!(Turns::read("").is_none());
     }
 
     #[cfg(target_os = "linux")]

@@ -12,7 +12,7 @@ use super::plan::{Pace, Until};
 use super::shared::{Phase, Post, Shared};
 use super::talk::{Job, Progress, Talk};
 use super::tally::Tally;
-use super::watch::thread_time;
+use super::watch::Turns;
 use crate::net::{
     Close, Closed, Ctx, Driver, Limits, Mail, Marks, Peer, Reactor, Stream, Timer, Token,
 };
@@ -80,7 +80,7 @@ pub(super) struct Worker {
     /// The last turn did something.
     worked: bool,
     over: bool,
-    busy_before: Duration,
+    turns_before: Turns,
     out: Vec<u8>,
 }
 
@@ -112,7 +112,7 @@ impl Worker {
             due: 0,
             worked: false,
             over: false,
-            busy_before: Duration::ZERO,
+            turns_before: Turns::default(),
             out: Vec::new(),
         }
     }
@@ -272,8 +272,8 @@ impl Worker {
         };
         let mut after = head.split_off(head_len);
         ctx.clear_timer(token, OPENING);
-        let mut talk = Box::new(Talk::new(connection, conn, &self.shared));
-        self.job.opened(&mut talk, session.began, &mut self.out);
+        let mut talk = Box::new(Talk::new(connection, conn, session.began, &self.shared));
+        self.job.opened(&mut talk, &mut self.out);
         if conn < self.shared.plan.senders {
             self.senders.push(token);
         }
@@ -345,20 +345,22 @@ impl Worker {
 
     fn enter(&mut self, ctx: &mut Ctx<'_>, phase: Phase) {
         match phase {
-            Phase::Measure(_) => {
-                self.busy_before = thread_time();
+            Phase::Measure => {
+                self.turns_before = Turns::of_this_thread();
                 self.job.spun = Duration::ZERO;
             }
             // The window is over.
             Phase::Drain => {
-                let busy = thread_time().saturating_sub(self.busy_before);
-                self.job.tally.busy.push(busy.saturating_sub(self.job.spun));
+                let mut turns = Turns::of_this_thread().since(self.turns_before);
+                // Looking whether something came is not work.
+                turns.ran = turns.ran.saturating_sub(self.job.spun);
+                self.job.tally.turns.push(turns);
             }
             _ => {}
         }
         self.job.enter(phase);
         match phase {
-            Phase::WarmUp(_) | Phase::Measure(_) => self.refill_all(ctx),
+            Phase::WarmUp | Phase::Measure => self.refill_all(ctx),
             Phase::Close => self.close_all(ctx),
             Phase::Over => self.over = true,
             Phase::Opening | Phase::Drain => {}
@@ -484,7 +486,8 @@ impl Driver for Worker {
                 self.job.gone(&mut talk, why);
                 self.senders.retain(|&it| it != token);
                 self.job.refill_wanted = true;
-                if self.shared.plan.mode == Mode::Handshake {
+                // After the trial it is for the conductor to say when others may come.
+                if self.shared.plan.mode == Mode::Handshake && session.conn != 0 {
                     self.publish();
                     self.shared.dialler.done();
                 }

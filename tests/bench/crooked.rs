@@ -1,0 +1,99 @@
+//! A server that does not treat messages as it should, so that it shows whether the tool notices.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use sockeye::proto::handshake::{Answer, HeadLimits, RequestReader};
+use sockeye::proto::{CloseCode, CloseFrame, Config, Connection, Event, Input, Transport};
+
+/// What it does to the messages of a connection, which it counts from 0.
+#[derive(Clone, Copy)]
+pub(crate) enum Wrong {
+    /// The tenth never comes back.
+    Drops,
+    /// The tenth comes back twice.
+    Doubles,
+    /// The tenth and the one after it change places.
+    Swaps,
+    /// After ten there is a close with 1013.
+    Closes,
+    /// After ten the connection breaks off.
+    Breaks,
+    /// Every second connection is refused with 503.
+    Refuses,
+}
+
+/// Serves for as long as the test runs.
+pub(crate) fn serve(wrong: Wrong) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for (nth, stream) in listener.incoming().enumerate() {
+            let stream = stream.unwrap();
+            thread::spawn(move || talk(stream, wrong, nth));
+        }
+    });
+    address
+}
+
+fn talk(mut stream: TcpStream, wrong: Wrong, nth: usize) {
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let (mut head, mut out, mut scratch) = (Vec::new(), Vec::new(), vec![0; 64 << 10]);
+    let mut connection = Connection::server(Config::default());
+    loop {
+        let n = stream.read(&mut scratch).unwrap();
+        head.extend_from_slice(&scratch[..n]);
+        let mut reader = RequestReader::new(HeadLimits::default());
+        if let Some(request) = reader.read(&head).unwrap() {
+            if matches!(wrong, Wrong::Refuses) && nth % 2 == 1 {
+                stream.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n").unwrap();
+                return;
+            }
+            request.upgrade().unwrap().accept(&Answer::default(), &mut out).unwrap();
+            break;
+        }
+    }
+    stream.write_all(&out).unwrap();
+    let (mut count, mut kept) = (0, None);
+    loop {
+        let n = stream.read(&mut scratch).unwrap_or(0);
+        if n == 0 {
+            return;
+        }
+        out.clear();
+        let mut input = Input::new(&mut scratch[..n]);
+        let (rx, tx) = connection.split_mut();
+        while let Some(event) = rx.next(&mut input, tx, &mut out).unwrap() {
+            let Event::Text(text) = event else { continue };
+            let tenth = count == 9;
+            count += 1;
+            match wrong {
+                Wrong::Drops if tenth => {}
+                Wrong::Doubles if tenth => {
+                    tx.text(text, &mut out).unwrap();
+                    tx.text(text, &mut out).unwrap();
+                }
+                Wrong::Swaps if tenth => kept = Some(text.to_owned()),
+                Wrong::Closes if tenth => {
+                    let frame = CloseFrame { code: CloseCode::TRY_AGAIN_LATER, reason: "too slow" };
+                    tx.close(Some(frame), &mut out).unwrap();
+                }
+                Wrong::Breaks if tenth => return,
+                // After a close nothing more is said.
+                _ if tx.text(text, &mut out).is_err() => {}
+                _ => {
+                    if let Some(kept) = kept.take() {
+                        tx.text(&kept, &mut out).unwrap();
+                    }
+                }
+            }
+        }
+        let _ = stream.write_all(&out);
+        if connection.transport() != Transport::KeepOpen {
+            return;
+        }
+    }
+}

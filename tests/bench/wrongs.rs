@@ -1,0 +1,67 @@
+//! Messages that are lost, doubled or swapped, and connections that are: told, and status 1.
+
+use serde_json::Value;
+
+use crate::crooked::{Wrong, serve};
+use crate::process::bench;
+
+/// The report of so many connections, with 40 messages over all of them, four in flight on each.
+fn report(wrong: Wrong, connections: &str) -> Value {
+    let url = format!("ws://{}/", serve(wrong));
+    let run =
+        bench(&[&*url, "--json", "--timeout", "1s", "-c", connections, "-n", "40", "--depth", "4"]);
+    assert_eq!(run.status, Some(1), "{}{}", run.out, run.said);
+    run.json()
+}
+
+fn count(report: &Value, name: &str) -> u64 {
+    report["messages"][name].as_u64().unwrap()
+}
+
+#[test]
+fn a_message_that_never_comes_back_is_lost() {
+    let report = report(Wrong::Drops, "2");
+    assert_eq!(count(&report, "sent"), 40);
+    assert_eq!(count(&report, "received"), 38);
+    assert_eq!(count(&report, "lost"), 2);
+    assert_eq!(count(&report, "skipped"), 2);
+}
+
+#[test]
+fn a_message_that_comes_twice_is_counted_once() {
+    let report = report(Wrong::Doubles, "2");
+    assert_eq!(count(&report, "received"), 40);
+    assert_eq!(count(&report, "late_or_double"), 2);
+}
+
+#[test]
+fn a_message_that_overtakes_another_is_told() {
+    let report = report(Wrong::Swaps, "2");
+    assert_eq!(count(&report, "skipped"), 2);
+    assert_eq!(count(&report, "late_or_double"), 2);
+}
+
+#[test]
+fn a_close_that_nobody_asked_for_is_told_with_its_code_and_reason() {
+    let report = report(Wrong::Closes, "2");
+    assert_eq!(report["close_codes"]["1013"], 2);
+    assert_eq!(report["errors"]["the server closed with 1013 too slow"], 2);
+    assert_eq!(report["connections"]["broken"], 2);
+    assert!(count(&report, "lost") > 0);
+}
+
+#[test]
+fn a_connection_that_breaks_off_is_a_1006() {
+    let report = report(Wrong::Breaks, "2");
+    assert_eq!(report["close_codes"]["1006"], 2);
+    assert_eq!(report["connections"]["broken"], 2);
+}
+
+#[test]
+fn refused_connections_are_counted_and_the_others_go_on() {
+    let report = report(Wrong::Refuses, "6");
+    assert_eq!(report["connections"]["opened"], 3);
+    assert_eq!(report["connections"]["failed"], 3);
+    assert_eq!(report["errors"]["upgrade refused with 503 Busy"], 3);
+    assert_eq!(count(&report, "lost"), 0);
+}
