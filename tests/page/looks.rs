@@ -223,7 +223,7 @@ fn pictures_for_the_documentation() {
         std::fs::create_dir_all(directory).unwrap();
         std::fs::write(format!("{directory}{name}.png"), picture).unwrap();
     };
-    page.size(1100, 700, false);
+    page.size(1100, 740, false);
     page.prefers("prefers-color-scheme", "light");
     save(&page, "chat-light");
     page.prefers("prefers-color-scheme", "dark");
