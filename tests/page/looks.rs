@@ -158,6 +158,9 @@ fn a_phone_has_one_column_and_a_drawer() {
             "[...document.querySelectorAll('main *')].every(e => e.getBoundingClientRect().right <= innerWidth + 1)",
         );
         assert_eq!(inside, true, "something sticks out at {width}");
+        let scroll = "document.querySelector('#scroll')";
+        let hidden = page.value(&format!("{scroll}.scrollWidth - {scroll}.clientWidth"));
+        assert_eq!(hidden, 0, "messages are wider than {width}");
         page.click("#side-open");
         page.until("document.activeElement.id === 'side-close'");
         page.until("document.querySelector('#side').getBoundingClientRect().left === 0");
