@@ -158,6 +158,9 @@ fn a_phone_has_one_column_and_a_drawer() {
             "[...document.querySelectorAll('main *')].every(e => e.getBoundingClientRect().right <= innerWidth + 1)",
         );
         assert_eq!(inside, true, "something sticks out at {width}");
+        let scroll = "document.querySelector('#scroll')";
+        let hidden = page.value(&format!("{scroll}.scrollWidth - {scroll}.clientWidth"));
+        assert_eq!(hidden, 0, "messages are wider than {width}");
         page.click("#side-open");
         page.until("document.activeElement.id === 'side-close'");
         page.until("document.querySelector('#side').getBoundingClientRect().left === 0");
@@ -223,7 +226,7 @@ fn pictures_for_the_documentation() {
         std::fs::create_dir_all(directory).unwrap();
         std::fs::write(format!("{directory}{name}.png"), picture).unwrap();
     };
-    page.size(1100, 700, false);
+    page.size(1100, 740, false);
     page.prefers("prefers-color-scheme", "light");
     save(&page, "chat-light");
     page.prefers("prefers-color-scheme", "dark");

@@ -291,3 +291,26 @@ fn what_the_page_does_not_know_it_ignores() {
     assert_eq!(page.text("#log .author bdi"), "{\"id\":[1]}");
     page.is_content();
 }
+
+#[test]
+fn a_new_name_waits_until_what_was_written_under_the_old_one_is_sent() {
+    let Some(browser) = Browser::start() else { return };
+    let host = Host::start();
+    let page = greeted(&browser, &host);
+    page.say("from ada");
+    let said = hears(&page, "it.op === 'say'");
+    page.click("#me");
+    page.until("document.querySelector('#name').open");
+    page.write("grace");
+    page.press("Enter");
+    page.until("!document.querySelector('#name').open");
+    assert_eq!(page.value("relay.opened"), 1);
+    let producer = hears(&page, "it.op === 'hello'")["producer"].clone();
+    says(&page, &json!({"ev": "ack", "seq": said["seq"], "room": "r", "epoch": 1, "offset": 1}));
+    page.until("relay.opened === 2");
+    let hello = hears(&page, "it.op === 'hello'");
+    assert_eq!(hello["user"], "grace");
+    assert_ne!(hello["producer"], producer, "another person numbers anew");
+    assert_eq!(page.text("#me-name"), "grace");
+    page.is_content();
+}

@@ -563,7 +563,7 @@ function begin(name) {
   for (const once of ["room", "token"]) asked.delete(once);
   showAddress(location.hash || (room ? hashOf(room) : ""));
   chat.wire = new Wire({ url: url.href, user: chat.me, token, on });
-  const rooms = store.get("rooms", ["lobby"]);
+  const rooms = store.get("rooms", []);
   for (const key of Array.isArray(rooms) ? rooms : []) if (typeof key === "string" && !faultOf(key, "room")) channelOf(key);
   if (!channels.size && location.hash.length < 2) channelOf("lobby");
   showMe();
