@@ -8,7 +8,7 @@ use sockeye::proto::deflate::{Deflate, Params, WindowBits};
 use sockeye::proto::{Config, Connection, Message};
 
 use crate::actor::{Actor, Saw};
-use crate::trial::{Trial, pour, upgrade};
+use crate::trial::{Trial, pour, pour_all, upgrade};
 
 const OFFER: &str = "permessage-deflate; client_no_context_takeover";
 
@@ -174,8 +174,7 @@ fn compressed_bytes_that_make_nothing_are_read_without_being_kept() {
     let nothing = [0x00, 0x00, 0x00, 0xFF, 0xFF].repeat(13_000);
     client.write_all(&masked(0x42, &nothing)).unwrap();
     let more = masked(0x00, &nothing);
-    let taken = pour(&mut client, &more, 16 << 20);
-    assert!(taken >= 16 << 20, "{taken} bytes were taken");
+    pour_all(&mut client, &more, 16 << 20);
     trial.survived();
 }
 

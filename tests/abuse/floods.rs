@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::actor::{Actor, Saw, frame};
-use crate::trial::{Trial, pour, upgrade};
+use crate::trial::{Trial, pour, pour_all, upgrade};
 
 fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     frame(first, payload, true, None)
@@ -84,8 +84,8 @@ fn a_flood_of_tiny_messages_that_nobody_hears_starves_nobody() {
         for _ in 0..3 {
             scope.spawn(|| {
                 let mut greedy = upgrade(trial.address(), "/broadcast?room=empty", None);
-                let taken = pour(&mut greedy, &many, 7_000_000);
-                assert!(taken >= 7_000_000, "only {taken} bytes of a million messages were taken");
+                // A million messages.
+                pour_all(&mut greedy, &many, 7_000_000);
             });
         }
     });
@@ -154,7 +154,6 @@ fn a_pong_flood_costs_nothing() {
     let trial = Trial::start(&[]);
     let mut client = upgrade(trial.address(), "/echo", None);
     let many = masked(0x8A, &[7; 125]).repeat(500);
-    let taken = pour(&mut client, &many, 32 << 20);
-    assert!(taken >= 32 << 20, "{taken} bytes were taken");
+    pour_all(&mut client, &many, 32 << 20);
     trial.survived();
 }

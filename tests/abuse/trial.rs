@@ -184,7 +184,17 @@ pub(crate) fn status_of(address: SocketAddr, bytes: &[u8]) -> Option<u16> {
 /// Writes `bytes` again and again until the server takes no more for a while, or `bytes_max` are taken.
 /// Returns how many were.
 pub(crate) fn pour(stream: &mut TcpStream, bytes: &[u8], bytes_max: usize) -> usize {
-    stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    pour_for(stream, bytes, bytes_max, Duration::from_millis(300))
+}
+
+/// As [`pour`], where all must be taken, however slow the machine is.
+pub(crate) fn pour_all(stream: &mut TcpStream, bytes: &[u8], bytes_max: usize) {
+    let taken = pour_for(stream, bytes, bytes_max, Duration::from_secs(10));
+    assert!(taken >= bytes_max, "only {taken} of {bytes_max} bytes were taken");
+}
+
+fn pour_for(stream: &mut TcpStream, bytes: &[u8], bytes_max: usize, patience: Duration) -> usize {
+    stream.set_write_timeout(Some(patience)).unwrap();
     let mut taken = 0;
     while taken < bytes_max {
         // Not from the start of a unit where the last write was cut: a flood is a valid one or none.
