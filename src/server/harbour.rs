@@ -64,7 +64,8 @@ fn bind(wanted: &[Listen]) -> Result<Vec<Listener>, ServeError> {
 fn reactors(common: &Arc<Common>, listeners: &[Listener]) -> io::Result<Vec<Reactor<Shard>>> {
     let config = &common.config;
     // Channels made anew must not look like those of an earlier run to clients that come back.
-    let cluster = Cluster::new(config.history.limits(config.codec.limits.message_bytes_max), now_ms());
+    let cluster =
+        Cluster::new(config.history.limits(config.codec.limits.message_bytes_max), now_ms());
     let shards = config.shards.clamp(1, SHARDS_MAX);
     let mut reactors = Vec::new();
     for number in 0..shards {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::session::{Stage, Talk};
 use super::shard::{DEADLINE, HELD, Shard};
 use crate::net::{Close, Ctx, Sent, Token};
-use crate::proto::{CloseCode, CloseFrame, Event, Input, Message, Outbound, Prepared, Transport};
+use crate::proto::{
+    CloseCode, CloseFrame, Event, Input, Message, Outbound, Prepared, ReadyState, Transport,
+};
 use crate::relay::{ConnId, Dialect, Effect, Kind, Shared};
 
 impl Shard {
@@ -24,13 +26,13 @@ impl Shard {
         let (rx, tx) = talk.connection.split_mut();
         let len = bytes.len();
         let mut input = Input::new(bytes);
-        let mut payload_bytes = 0;
-        let mut looked_at = len;
+        let mut spent = 0;
+        let was_open = talk.connection.ready_state() == ReadyState::Open;
         loop {
             // A read can hold a thousand messages that each come to a large answer: the others have their
             // turn between, and what waits for this peer does not grow beyond its marks at once.
-            if out.len() >= ANSWERS_MAX || payload_bytes >= PAYLOAD_MAX {
-                looked_at = len - input.remaining();
+            let enough = out.len() >= TURN_ANSWERS_MAX || spent >= TURN_BYTES_MAX;
+            if enough && input.remaining() > 0 {
                 break;
             }
             let (kind, payload) = match rx.next(&mut input, tx, &mut out) {
@@ -49,18 +51,23 @@ impl Shard {
                 }
                 Ok(None) => break,
             };
-            payload_bytes += payload.len();
+            spent += payload.len() + MESSAGE_COST;
             self.hub.message(conn, kind, payload, ctx.now(), &mut self.effects);
             // At once: what is owed to this peer stands before what the next message brings.
             self.settle(ctx, Some(Own { conn, tx, out: &mut out }));
         }
         self.settle(ctx, None);
-        ctx.give_back(token, bytes.get(looked_at..).unwrap_or_default());
+        let rest = input.remaining();
+        ctx.give_back(token, bytes.get(len - rest..).unwrap_or_default());
         if !out.is_empty() && ctx.send_owned(token, &mut out) == Sent::Full {
             too_slow(ctx, token, talk.dialect, tx, &mut out);
         }
         out.clear();
         self.out = out;
+        if was_open && talk.connection.ready_state() == ReadyState::Closing {
+            // We began to close: whatever else the peer says, it has so long to agree.
+            ctx.set_timer(token, DEADLINE, self.common.config.close_timeout);
+        }
         match talk.connection.transport() {
             Transport::KeepOpen | Transport::AwaitPeerClose => {}
             Transport::FlushThenClose => ctx.close(token, Close::Flush),
@@ -217,10 +224,12 @@ fn too_slow(
     ctx.close(token, Close::Linger);
 }
 
-/// Bytes of answers that one turn of one peer may bring: what may wait for it before its input is held.
-const ANSWERS_MAX: usize = 256 << 10;
-/// Bytes of messages, inflated, that one turn of one peer may bring: some milliseconds of work.
-const PAYLOAD_MAX: usize = 4 << 20;
+/// Bytes of messages, inflated, that one turn of one peer may bring: a millisecond of work.
+const TURN_BYTES_MAX: usize = 1 << 20;
+/// What a message counts beside its bytes, as small ones are work, too.
+const MESSAGE_COST: usize = 256;
+/// Bytes of answers that one turn of one peer may bring: a socket's usual send buffer.
+const TURN_ANSWERS_MAX: usize = 64 << 10;
 /// The native chat's: come back and resume, nothing is lost.
 const SLOW_CONSUMER: u16 = 4008;
 /// How long a speaker waits for other loops before it is heard again.
