@@ -23,11 +23,11 @@ impl Shard {
     ) {
         talk.keepalive.heard(ctx.now());
         let mut out = std::mem::take(&mut self.out);
+        let was_open = talk.connection.ready_state() == ReadyState::Open;
         let (rx, tx) = talk.connection.split_mut();
         let len = bytes.len();
         let mut input = Input::new(bytes);
         let mut spent = 0;
-        let was_open = talk.connection.ready_state() == ReadyState::Open;
         loop {
             // A read can hold a thousand messages that each come to a large answer: the others have their
             // turn between, and what waits for this peer does not grow beyond its marks at once.

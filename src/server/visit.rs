@@ -107,6 +107,10 @@ impl Shard {
     /// A visitor took too long.
     pub(super) fn visit_expired(&mut self, ctx: &mut Ctx<'_>, token: Token, busy: bool) {
         self.sessions.put(token, Stage::Over);
+        if ctx.is_handshaking(token) {
+            // Nothing can be said before TLS is agreed on.
+            return ctx.close(token, Close::Now);
+        }
         if busy {
             Refusal::new(408, "the request took too long").write(&mut self.out);
         }

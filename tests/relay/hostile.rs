@@ -140,17 +140,6 @@ fn a_connection_holds_so_many_ids_and_so_many_bytes_of_them() {
     assert_eq!(chat.text(2, &to("1")), [text(1, &to("1"))]);
 }
 
-#[test]
-fn a_connection_is_in_so_many_rooms_and_no_more() {
-    for (rooms_per_connection, heard) in [(0, 0), (1, 1)] {
-        let limits = Limits { rooms_per_connection, ..Limits::default() };
-        let mut chat = Chat::with(Config { limits, ..Config::default() });
-        chat.open(1, Dialect::Broadcast, None);
-        chat.open(2, Dialect::Broadcast, None);
-        assert_eq!(chat.text(1, "hello").len(), heard, "{rooms_per_connection} rooms");
-    }
-}
-
 /// Everything that a hub keeps is in its `Debug` form.
 fn kept(chat: &Chat) -> usize {
     format!("{:?}", chat.hub).len()
