@@ -526,15 +526,16 @@ fn what_moved_encrypted_and_is_not_taken_stalls_where_it_came() {
 #[test]
 fn no_more_is_encrypted_than_the_socket_is_about_to_take() {
     let configs = configs(VERSIONS[1]);
-    let (mut reactor, address) = secure(Limits::default(), &configs);
+    let marks = Marks { full: 64 << 20, ..Marks::default() };
+    let (mut reactor, address) = secure(Limits { marks, ..Limits::default() }, &configs);
     let (_hand, token) = greeted(&mut reactor, address, &configs);
-    clog(&mut reactor, token);
-    for _ in 0..5 {
-        reactor.parts().1.send_shared(token, vec![2; 40_000].into());
-        turns(&mut reactor, 1);
+    let piece: Arc<[u8]> = vec![2; 10_000].into();
+    for _ in 0..2000 {
+        reactor.parts().1.send_shared(token, Arc::clone(&piece));
     }
+    turns(&mut reactor, 2);
     let (_, mut ctx) = reactor.parts();
-    assert!(ctx.queued(token) > 200_000);
+    assert!(ctx.queued(token) > 5_000_000, "the socket takes everything");
     // What is not encrypted can still be dropped for a last word; what is, not.
     ctx.discard_unsent(token);
     let queued = ctx.queued(token);
