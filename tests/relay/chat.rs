@@ -240,6 +240,20 @@ fn what_comes_while_a_join_is_under_way_follows_the_replay() {
 }
 
 #[test]
+fn what_the_head_knows_is_not_told_again_though_it_came_while_the_join_was_under_way() {
+    let mut world = tea();
+    world.chat(3, None, Some("carol"));
+    world.say(1, Kind::Text, br#"{"op":"say","room":"tea","body":1}"#);
+    world.say(3, Kind::Text, br#"{"op":"join","room":"tea","history":9}"#);
+    assert!(world.serve(0) && world.deliver(0, 0), "it is held for carol");
+    assert_eq!(world.told(2).len(), 1);
+    world.settle();
+    let told = world.told(3);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains(r#""offset":1,"prev":0"#) && told[1].contains(r#""offset":1,"#));
+}
+
+#[test]
 fn a_replay_is_bounded_and_says_that_there_is_more() {
     let chat = ChatLimits { replay: 2, ..ChatLimits::default() };
     let limits = Limits { chat, ..Limits::default() };
@@ -569,6 +583,23 @@ fn raw_and_named_clients_share_a_kept_room_in_the_log_s_order() {
     world.open(0, 1, &Opening { kept: true, ..opening(1, Dialect::Broadcast, Some("tea")) });
     world.ask(1, "kept");
     assert_eq!(world.logs["tea"].len(), 6);
+}
+
+#[test]
+fn what_one_was_told_does_not_stand_before_what_the_next_is_told() {
+    let mut world = tea();
+    world.open(0, 3, &Opening { user: Some("n"), ..opening(3, Dialect::Named, Some("milk")) });
+    world.chat(4, Some("tea"), Some("carol"));
+    world.told(3);
+    world.ask(1, r#"{"op":"say","room":"tea","body":1}"#);
+    assert_eq!(world.ask(3, "x"), ["n -> x"], "after an entry");
+    world.say(1, Kind::Text, br#"{"op":"say","room":"tea","body":1}"#);
+    assert!(world.serve(0) && world.answer(0));
+    assert_eq!(world.ask(3, "x"), ["n -> x"], "after an answer");
+    world.close(4);
+    assert_eq!(world.ask(3, "x"), ["n -> x"], "after a going");
+    world.do_on(0, |hub, out| hub.drain(Duration::ZERO, out));
+    assert_eq!(world.ask(3, "x"), ["n -> x"], "after a drain");
 }
 
 #[test]
