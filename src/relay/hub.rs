@@ -1,12 +1,14 @@
 //! The hub: who is here, and who is told what. Knows no wire language, no socket and no clock; what it
 //! wants done it appends as effects. The plain dialects' messages are judged here; the chat dialect's
-//! in `hub/chat`, what others answer and tell in `hub/answers` and `hub/others`.
+//! in `hub/chat` and `hub/entrance`, what others answer and tell in `hub/answers` and `hub/others`.
 
 mod answers;
 mod chat;
+mod entrance;
 mod others;
+mod session;
 
-use self::chat::Chat;
+use self::session::Chat;
 use super::command::{Command, Payload};
 use super::dialect::{self, Context, Dialect, Form};
 use super::effect::{Effect, Kind, Publish, Said, Shared};
