@@ -1,12 +1,14 @@
 //! The hub: who is here, and who is told what. Knows no wire language, no socket and no clock; what it
 //! wants done it appends as effects. The plain dialects' messages are judged here; the chat dialect's
-//! in `hub/chat`, what others answer and tell in `hub/answers` and `hub/others`.
+//! in `hub/chat` and `hub/entrance`, what others answer and tell in `hub/answers` and `hub/others`.
 
 mod answers;
 mod chat;
+mod entrance;
 mod others;
+mod session;
 
-use self::chat::Chat;
+use self::session::Chat;
 use super::command::{Command, Payload};
 use super::dialect::{self, Context, Dialect, Form};
 use super::effect::{Effect, Kind, Publish, Said, Shared};
@@ -69,8 +71,9 @@ pub struct Hub {
     inboxes: Inboxes,
     presence: Presence,
     users: Users,
-    /// What a dialect wrote, and what a form made of it: empty between calls.
+    /// What a dialect wrote: empty between calls.
     heard: Vec<u8>,
+    /// What somebody is told, while it is written. Who writes clears it first.
     told: Vec<u8>,
 }
 
@@ -104,6 +107,7 @@ enum Role {
     /// In one room, under a name.
     Plain(Dialect, Box<Plain>),
     /// Under ids of the user directory.
+    #[allow(clippy::box_collection, reason = "8 bytes of each session's entry, not 24")]
     Ids(Dialect, Box<Vec<Key>>),
     Chat(Box<Chat>),
 }
@@ -155,7 +159,10 @@ impl Hub {
         let role = match opening.dialect {
             Dialect::Echo => Role::Echo,
             dialect @ (Dialect::Directory | Dialect::Im) => Role::Ids(dialect, Box::default()),
-            Dialect::Chat => return Ok(self.open_chat(conn, room, name, out)),
+            Dialect::Chat => {
+                self.open_chat(conn, room, name, out);
+                return Ok(());
+            }
             dialect @ (Dialect::Broadcast | Dialect::Named) => {
                 let name = name.unwrap_or_else(|| {
                     UserName::of_address(opening.remote_addr, opening.remote_port)
@@ -318,9 +325,9 @@ impl Hub {
                 _ => members.to_vec(),
             };
             if !receivers.is_empty() {
+                told.clear();
                 let message = form.tell(from.as_str(), payload, &mut told, &mut as_said);
                 send(receivers, message, out);
-                told.clear();
             }
         }
         if self.config.cluster {

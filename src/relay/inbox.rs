@@ -22,6 +22,7 @@ enum Sessions {
     None,
     One(ConnId),
     /// Two or more.
+    #[allow(clippy::box_collection, reason = "so that the one session of most takes 16 bytes")]
     Many(Box<BTreeSet<ConnId>>),
 }
 

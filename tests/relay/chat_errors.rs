@@ -229,7 +229,7 @@ fn over_the_rate_nothing_is_done_and_the_wait_is_told() {
     let mut world = tea_with(Config { chat_rates: Some(rates), ..Config::default() });
     let say = r#"{"op":"say","id":1,"seq":9,"room":"tea","body":0}"#;
     for _ in 0..4 {
-        assert_eq!(world.ask(1, say)[0].contains("ack"), true);
+        assert!(world.ask(1, say)[0].contains("ack"));
     }
     let (code, told) = error(&mut world, 1, say);
     assert_eq!((code.as_str(), told["retry"].as_u64()), ("rate_limited", Some(250)));

@@ -407,8 +407,17 @@ impl Simulation {
     }
 }
 
+/// Of `5`, of `"5"`, and of what a named client is told: nothing more may stand there.
 fn number(text: &str) -> u64 {
-    text.trim_matches('"').rsplit(' ').next().unwrap().parse().unwrap()
+    let said = match text.split_once(" -> ") {
+        Some((from, said)) => {
+            let from = from.strip_prefix("::ffff:127.0.0.1").unwrap_or(from);
+            assert!(from.parse::<u32>().is_ok(), "{text}");
+            said
+        }
+        None => text.trim_matches('"'),
+    };
+    said.parse().unwrap()
 }
 
 proptest! {

@@ -5,6 +5,7 @@
 
 mod chat;
 mod chat_errors;
+mod chat_rooms;
 mod cluster;
 mod dialects;
 mod golden;

@@ -1,152 +1,20 @@
 //! Sessions of the chat dialect: what becomes of their requests. What needs the log goes out as a
 //! question; its answer comes to `answers`.
 
+use super::session::Chat;
 use super::{Effect, Hub, RATE_LIMITED, Role, Session, emptied, send};
 use crate::relay::ask::{Asked, What};
 use crate::relay::dialect::Form;
 use crate::relay::dialect::chat::{self as wire, Op, Request, Target};
 use crate::relay::effect::{Kind, Publish, Replay, Shared};
-use crate::relay::log::{ContentKind, Cursor};
+use crate::relay::log::ContentKind;
 use crate::relay::notice::{Code, Event, Problem};
-use crate::relay::places::Places;
-use crate::relay::quota::{Faults, Meter};
-use crate::relay::room::Membership;
 use crate::relay::{Ask, ConnId, Elsewhere, RoomName, UserName};
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is known of a session beyond its meter. Kept small: there are as many as people.
-#[derive(Default, Debug)]
-pub(super) struct Chat {
-    /// Who it is, as `@user`. None until the first request.
-    pub(super) inbox: Option<Arc<str>>,
-    /// `user\nproducer`: names have no line feeds, so that no two users share one.
-    producer: Option<Arc<str>>,
-    pub(super) rooms: Places,
-    /// What waits for the log; most of the time nothing, and no box.
-    waiting: Option<Box<Waiting>>,
-    faults: Faults,
-    /// Of the last opening.
-    number: u32,
-    pub(super) unacked: u16,
-    over_rate: u16,
-    pub(super) in_inbox: bool,
-}
-
-/// Never without an opening.
-#[derive(Default, Debug)]
-struct Waiting {
-    openings: Vec<UnderWay>,
-    /// Answers that need no log, and must not stand before the first `hello`.
-    answers: Vec<Shared>,
-}
-
-#[derive(Debug)]
-struct UnderWay {
-    channel: Arc<str>,
-    number: u32,
-}
-
-impl Chat {
-    /// One of its places is another now.
-    pub(super) fn moves_to(&mut self, left: &Membership) {
-        if let Some(place) = self.rooms.of_mut(&left.room) {
-            place.moves_to(left);
-        }
-    }
-
-    pub(super) fn place(&self, room: &str) -> Option<&Membership> {
-        self.rooms.of(room)
-    }
-
-    fn opening_begins(&mut self, channel: &Arc<str>) -> u32 {
-        self.number = self.number.wrapping_add(1);
-        let one = UnderWay { channel: Arc::clone(channel), number: self.number };
-        self.waiting.get_or_insert_default().openings.push(one);
-        self.number
-    }
-
-    /// What waited for it; `None` if it is given up.
-    pub(super) fn opening_ends(&mut self, number: u32) -> Option<Vec<Shared>> {
-        let waiting = self.waiting.as_mut()?;
-        let at = waiting.openings.iter().position(|it| it.number == number)?;
-        let ended = waiting.openings.swap_remove(at);
-        let is_inbox = ended.channel.starts_with('@');
-        let answers = if is_inbox { mem::take(&mut waiting.answers) } else { Vec::new() };
-        if waiting.openings.is_empty() {
-            self.waiting = None;
-        }
-        Some(answers)
-    }
-
-    /// Gives up the openings of a room and says how many there were.
-    fn give_up(&mut self, room: &str) -> usize {
-        let of_room = self.under_way().filter(|it| &*it.channel == room);
-        let numbers: Vec<u32> = of_room.map(|it| it.number).collect();
-        numbers.into_iter().filter(|&number| self.opening_ends(number).is_some()).count()
-    }
-
-    fn under_way(&self) -> impl Iterator<Item = &UnderWay> {
-        self.waiting.iter().flat_map(|waiting| &waiting.openings)
-    }
-
-    /// Keeps an answer until `hello` is told; returns it if that was, or if too much waits.
-    fn keep_answer(&mut self, answer: Shared, bytes_max: usize) -> Option<Shared> {
-        let greeted = self.in_inbox || !self.inbox.as_ref().is_some_and(|it| self.is_opening(it));
-        let waiting = match &mut self.waiting {
-            Some(waiting) if !greeted => waiting,
-            _ => return Some(answer),
-        };
-        let bytes: usize = waiting.answers.iter().map(|it| it.bytes.len()).sum();
-        if bytes + answer.bytes.len() > bytes_max {
-            return Some(answer);
-        }
-        waiting.answers.push(answer);
-        None
-    }
-
-    fn is_opening(&self, channel: &str) -> bool {
-        self.under_way().any(|it| &*it.channel == channel)
-    }
-}
-
 impl Hub {
-    pub(super) fn open_chat(
-        &mut self,
-        conn: ConnId,
-        room: Option<RoomName>,
-        user: Option<UserName>,
-        out: &mut Vec<Effect>,
-    ) {
-        let role = Role::Chat(Box::default());
-        self.sessions.insert(conn, Session { meter: Meter::default(), role });
-        if user.is_some() || room.is_some() {
-            self.become_user(conn, user);
-            self.open_inbox(conn, None, Replay::None, out);
-        }
-        if let Some(room) = room
-            && let Err(problem) = self.join(conn, None, &room, Replay::None, out)
-        {
-            self.tell_problem(conn, None, None, &problem, out);
-        }
-    }
-
-    pub(super) fn close_chat(&mut self, conn: ConnId, mut chat: Chat, out: &mut Vec<Effect>) {
-        for under_way in chat.waiting.take().into_iter().flat_map(|waiting| waiting.openings) {
-            self.channel_opening_ends(&under_way.channel, out);
-        }
-        let Some(inbox) = chat.inbox else {
-            return;
-        };
-        if chat.in_inbox && self.inboxes.leave(&inbox, conn) {
-            out.push(Effect::Unfollow(Arc::clone(&inbox)));
-        }
-        for place in chat.rooms.all() {
-            self.part(place, &inbox, out);
-        }
-    }
-
     pub(super) fn hear_chat(
         &mut self,
         conn: ConnId,
@@ -238,165 +106,6 @@ impl Hub {
         if let Err(problem) = done {
             self.tell_problem(conn, id, seq, &problem, out);
         }
-    }
-
-    fn hello(
-        &mut self,
-        conn: ConnId,
-        id: Option<&str>,
-        user: Option<UserName>,
-        producer: Option<String>,
-        resume: Vec<(Target, Cursor)>,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Problem> {
-        let rooms_max = self.config.limits.rooms_per_connection;
-        let Some(chat) = self.chat(conn) else {
-            return Ok(());
-        };
-        match (&chat.inbox, &user) {
-            (Some(mine), Some(user)) if !is_inbox_of(mine, user) => {
-                let message = "This session is somebody else's already: open another connection.";
-                return Err(Problem::new(Code::Forbidden, message));
-            }
-            (Some(_), _) if chat.under_way().count() > rooms_max => return Err(too_many_wait()),
-            (Some(_), _) => {}
-            (None, _) => self.become_user(conn, user),
-        }
-        let Some((chat, inbox)) = self.chat_and_inbox(conn) else {
-            return Ok(());
-        };
-        if let Some(producer) = producer {
-            chat.producer = Some(scoped(&inbox, &producer));
-        }
-        let mut own = Replay::None;
-        for (target, cursor) in &resume {
-            if let Target::User(user) = target
-                && is_inbox_of(&inbox, user)
-            {
-                own = Replay::After(*cursor);
-            }
-        }
-        self.open_inbox(conn, id, own, out);
-        for (target, cursor) in resume {
-            let problem = match target {
-                Target::Room(room) => {
-                    let joined = self.join(conn, None, &room, Replay::After(cursor), out);
-                    joined.err().map(|problem| (problem, Some(room)))
-                }
-                Target::User(user) if is_inbox_of(&inbox, &user) => None,
-                Target::User(_) => Some((
-                    Problem::new(Code::Forbidden, "Only your own inbox can be resumed."),
-                    None,
-                )),
-            };
-            if let Some((problem, room)) = problem {
-                let room = room.as_ref().map(RoomName::as_str);
-                let message = problem.write(id, None, room, &mut self.told);
-                self.answer(conn, message, out);
-            }
-        }
-        Ok(())
-    }
-
-    /// Without a name, a guest.
-    fn become_user(&mut self, conn: ConnId, user: Option<UserName>) {
-        let inbox = match user {
-            Some(user) => user.inbox(),
-            None => format!("@guest-{}", self.session_name(conn)).into(),
-        };
-        let inbox = self.inboxes.shared(&inbox).unwrap_or(inbox);
-        if let Some(chat) = self.chat(conn) {
-            chat.inbox = Some(inbox);
-        }
-    }
-
-    fn open_inbox(
-        &mut self,
-        conn: ConnId,
-        id: Option<&str>,
-        replay: Replay,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some((chat, inbox)) = self.chat_and_inbox(conn) else {
-            return;
-        };
-        let number = chat.opening_begins(&inbox);
-        if self.inboxes.opening_begins(&inbox) {
-            out.push(Effect::Follow(Arc::clone(&inbox)));
-        }
-        self.ask_to_open(conn, id, inbox, number, replay, out);
-    }
-
-    fn join(
-        &mut self,
-        conn: ConnId,
-        id: Option<&str>,
-        room: &RoomName,
-        replay: Replay,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Problem> {
-        let rooms_max = self.config.limits.rooms_per_connection;
-        let Some(chat) = self.chat(conn) else {
-            return Ok(());
-        };
-        let is_new = chat.place(room.as_str()).is_none() && !chat.is_opening(room.as_str());
-        let of_rooms = chat.under_way().filter(|it| !it.channel.starts_with('@'));
-        let joining = of_rooms.filter(|it| chat.place(&it.channel).is_none()).count();
-        if is_new && chat.rooms.all().len() + joining >= rooms_max {
-            let message =
-                format!("You are in {rooms_max} rooms, the most there may be: leave one first.");
-            return Err(Problem::new(Code::TooLarge, message));
-        }
-        if chat.under_way().count() > rooms_max {
-            return Err(too_many_wait());
-        }
-        let number = chat.opening_begins(room.shared());
-        if self.rooms.opening_begins(room.shared()) {
-            out.push(Effect::Follow(Arc::clone(room.shared())));
-        }
-        self.ask_to_open(conn, id, Arc::clone(room.shared()), number, replay, out);
-        Ok(())
-    }
-
-    fn ask_to_open(
-        &self,
-        conn: ConnId,
-        id: Option<&str>,
-        channel: Arc<str>,
-        number: u32,
-        replay: Replay,
-        out: &mut Vec<Effect>,
-    ) {
-        let newest = matches!(replay, Replay::Last(_));
-        let what = What::Open { channel: Arc::clone(&channel), number, newest };
-        let limit = self.config.limits.chat.replay;
-        out.push(Effect::Open { ask: ask(conn, id, what), channel, replay, limit });
-    }
-
-    fn leave_room(
-        &mut self,
-        conn: ConnId,
-        id: Option<&str>,
-        room: &Arc<str>,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Problem> {
-        let Some((chat, inbox)) = self.chat_and_inbox(conn) else {
-            return Ok(());
-        };
-        let given_up = chat.give_up(room);
-        let place = chat.rooms.remove(room);
-        if place.is_none() && given_up == 0 {
-            return Err(not_joined());
-        }
-        for _ in 0..given_up {
-            self.channel_opening_ends(room, out);
-        }
-        if let Some(place) = place {
-            self.part(&place, &inbox, out);
-        }
-        let message = Event::new("left", &mut self.told).id(id).text("room", room).done();
-        self.answer(conn, message, out);
-        Ok(())
     }
 
     fn say_kept(
@@ -571,31 +280,6 @@ impl Hub {
         self.answer(conn, message, out);
     }
 
-    /// A place is given up for good: who stays is told if the person is gone with it.
-    fn part(&mut self, place: &Membership, inbox: &Arc<str>, out: &mut Vec<Effect>) {
-        self.leave(place, out);
-        let change = self.presence.leave(&place.room, inbox, None);
-        if change.of_place && self.config.cluster {
-            let (room, user) = (RoomName::of_shared(&place.room), UserName::of_inbox(inbox));
-            out.push(Effect::Elsewhere(Elsewhere::Left { room, user }));
-        }
-        if change.of_room {
-            self.announce(&place.room, inbox, "leave", out);
-        }
-    }
-
-    /// An opening of a channel here is over; nobody may be left in it.
-    pub(super) fn channel_opening_ends(&mut self, channel: &Arc<str>, out: &mut Vec<Effect>) {
-        let gone = if channel.starts_with('@') {
-            self.inboxes.opening_ends(channel)
-        } else {
-            self.rooms.opening_ends(channel)
-        };
-        if gone {
-            out.push(Effect::Unfollow(Arc::clone(channel)));
-        }
-    }
-
     pub(super) fn tell_problem(
         &mut self,
         conn: ConnId,
@@ -657,17 +341,17 @@ impl Op<'_> {
 /// §7.4.1 of RFC 6455: a policy is violated.
 const POLICY: u16 = 1008;
 
-const A_SECOND_MS: u64 = 1000;
+pub(super) const A_SECOND_MS: u64 = 1000;
 
 pub(super) fn user_of(inbox: &str) -> &str {
     inbox.strip_prefix('@').unwrap_or(inbox)
 }
 
-fn is_inbox_of(inbox: &str, user: &UserName) -> bool {
+pub(super) fn is_inbox_of(inbox: &str, user: &UserName) -> bool {
     user_of(inbox) == user.as_str()
 }
 
-fn scoped(inbox: &str, producer: &str) -> Arc<str> {
+pub(super) fn scoped(inbox: &str, producer: &str) -> Arc<str> {
     format!("{}\n{producer}", user_of(inbox)).into()
 }
 
@@ -675,12 +359,7 @@ pub(super) fn not_joined() -> Problem {
     Problem::new(Code::NotJoined, "You are not in this room: join it first.")
 }
 
-fn too_many_wait() -> Problem {
-    let message = "Too many requests to enter wait for their answers: wait for some.";
-    Problem::new(Code::RateLimited, message).retry_ms(A_SECOND_MS)
-}
-
-fn ask(conn: ConnId, id: Option<&str>, what: What) -> Ask {
+pub(super) fn ask(conn: ConnId, id: Option<&str>, what: What) -> Ask {
     Ask { conn, request: Some(Box::new(Asked { id: id.map(Into::into), what })) }
 }
 
