@@ -252,6 +252,35 @@ fn over_the_rate_nothing_is_done_and_the_wait_is_told() {
 }
 
 #[test]
+fn the_wait_is_rounded_up() {
+    let rates = Rates {
+        messages_per_second: NonZeroU32::new(3).unwrap(),
+        burst: Duration::ZERO,
+        ..Rates::default()
+    };
+    let mut world = tea_with(Config { chat_rates: Some(rates), ..Config::default() });
+    world.ask(1, r#"{"op":"ping"}"#);
+    assert_eq!(error(&mut world, 1, r#"{"op":"ping"}"#).1["retry"], 334);
+}
+
+#[test]
+fn what_is_held_for_who_is_coming_is_bounded_and_the_gap_can_be_seen() {
+    let chat = ChatLimits { replay: 1, ..ChatLimits::default() };
+    let limits = Limits { chat, ..Limits::default() };
+    let mut world = tea_with(Config { limits, ..Config::default() });
+    world.say(2, Kind::Text, br#"{"op":"join","room":"tea"}"#);
+    assert!(world.serve(0));
+    for _ in 0..2 {
+        world.say(1, Kind::Text, br#"{"op":"say","room":"tea","body":0}"#);
+        assert!(world.serve(0) && world.deliver(0, 0));
+    }
+    world.settle();
+    let told = world.told(2);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains(r#""prev":0"#) && told[1].contains(r#""offset":2,"prev":1"#));
+}
+
+#[test]
 fn what_the_log_refuses_is_told_with_the_remedy() {
     let mut world = tea();
     for (refused, code, retry) in [

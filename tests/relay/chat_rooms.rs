@@ -2,7 +2,8 @@
 
 use crate::opening;
 use crate::world::World;
-use sockeye::relay::{Dialect, Kind, Opening};
+use sockeye::relay::{ContentKind, Cursor, Dialect, Entry, Kind, Opening};
+use std::sync::Arc;
 
 #[test]
 fn presence_signals_and_direct_messages_cross_hubs() {
@@ -119,9 +120,30 @@ fn a_join_on_another_hub_makes_a_room_kept() {
     world.ask(1, "kept");
     assert_eq!(world.logs["tea"].len(), 1);
     assert_eq!(world.told(2), ["kept"]);
-    // Who comes later knows by presence.
-    world.open(0, 4, &opening(4, Dialect::Broadcast, Some("tea")));
+    // Who comes later, with nobody here before, knows by presence.
     world.close(1);
+    world.open(0, 4, &opening(4, Dialect::Broadcast, Some("tea")));
     world.ask(4, "kept");
     assert_eq!(world.logs["tea"].len(), 2);
+}
+
+#[test]
+fn an_entry_that_somebody_else_published_makes_a_room_kept() {
+    let mut world = World::new(1);
+    world.open(0, 1, &opening(1, Dialect::Broadcast, Some("tea")));
+    let entry = Entry {
+        channel: "tea",
+        at: Cursor { epoch: 7, offset: 1 },
+        prev: 0,
+        at_ms: 0,
+        from: "backend",
+        to: None,
+        content: ContentKind::Json,
+        body: &Arc::from(&b"\"news\""[..]),
+        origin: None,
+    };
+    world.do_on(0, |hub, out| hub.entry(&entry, out));
+    assert_eq!(world.told(1), ["news"]);
+    world.ask(1, "x");
+    assert_eq!(world.logs["tea"].len(), 1);
 }

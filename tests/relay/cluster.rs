@@ -411,8 +411,8 @@ impl Simulation {
 fn number(text: &str) -> u64 {
     let said = match text.split_once(" -> ") {
         Some((from, said)) => {
-            let from = from.strip_prefix("::ffff:127.0.0.1").unwrap_or(from);
-            assert!(from.parse::<u32>().is_ok(), "{text}");
+            let port = from.strip_prefix("::ffff:127.0.0.1").unwrap_or(from);
+            assert!(USERS.contains(&from) || port.parse::<u32>().is_ok(), "{text}");
             said
         }
         None => text.trim_matches('"'),
