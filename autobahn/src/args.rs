@@ -55,9 +55,12 @@ pub(crate) struct Args {
     /// the event loop, whose reads nobody can cut from outside for certain.
     #[arg(long, conflicts_with_all = ["tls", "shards"])]
     pub(crate) one_byte_reads: bool,
+    /// Try this program instead of building one: a `sockeye`, or as a client an `echo-client`.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) testee: Option<PathBuf>,
     /// Afterwards keep the raw verdicts in autobahn/results and renew the README's table from them.
     /// Takes a run of all cases without a variant.
-    #[arg(long, conflicts_with_all = ["cases", "sample", "tls", "shards", "deflate_takeover", "one_byte_reads"])]
+    #[arg(long, conflicts_with_all = ["cases", "sample", "tls", "shards", "deflate_takeover", "one_byte_reads", "testee"])]
     pub(crate) keep: bool,
     /// Run nothing: renew the README's table from autobahn/results.
     #[arg(long, conflicts_with = "keep")]

@@ -76,7 +76,7 @@ pub(crate) const SECTIONS: [(u16, &str); 11] = [
     (6, "UTF-8"),
     (7, "Closing handshake"),
     (9, "Limits and throughput"),
-    (10, "Fragments of the suite's own"),
+    (10, "Fragments by the suite"),
     (12, "Compression, different data"),
     (13, "Compression, different parameters"),
 ];

@@ -18,6 +18,9 @@ use crate::failure::{Failure, While as _};
 /// How long a program may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// How long the last words of a program are listened to.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+
 /// How often is looked whether somebody pressed Ctrl-C.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -163,7 +166,9 @@ impl Running {
 
     /// A sentence with the last words of the program.
     pub(crate) fn failed(&mut self, how: &str) -> Failure {
-        while let Ok(Said::Line(_)) = self.line(GLANCE) {}
+        // Not for ever, as it may go on talking.
+        let begin = Instant::now();
+        while begin.elapsed() < LAST_WORDS_MAX && matches!(self.line(GLANCE), Ok(Said::Line(_))) {}
         let status = self.ended().map(|it| format!(" ({it})")).unwrap_or_default();
         let words = if self.tail.is_empty() { ", without a word" } else { "; its last words:" };
         let tail: String = self.tail.iter().map(|line| format!("\n    {line}")).collect();

@@ -69,7 +69,10 @@ fn write_chapter(html: &mut String, chapter: &Chapter<'_>) {
         }
         html.push_str("</ul>\n");
     }
-    html.push_str("<div class=\"wide\"><table>\n<tr><th><th>section<th>cases");
+    html.push_str(
+        "<div class=\"wide\"><table>\n<tr><th colspan=\"3\"><th colspan=\"5\">how it behaved\
+         <th colspan=\"5\" class=\"second\">how it was closed<th>\n<tr><th><th>section<th>cases",
+    );
     for heading in ["behavior", "close"] {
         for verdict in Verdict::ALL {
             let _ = write!(html, "<th title=\"{heading}: {verdict}\">{}", short(verdict));
@@ -111,12 +114,13 @@ fn square(html: &mut String, role: &str, id: &CaseId, outcome: &Outcome) {
     let worse = outcome.behavior.max(outcome.behavior_close);
     let _ = writeln!(
         html,
-        "<a class=\"{}\" href=\"{role}/{}\" title=\"{id}: {}, close {}, {} ms\"></a>",
+        "<a class=\"{0}\" href=\"{role}/{1}\" title=\"{2}\" aria-label=\"{2}\"></a>",
         class(worse),
         escape(&outcome.page()),
-        outcome.behavior,
-        outcome.behavior_close,
-        outcome.duration
+        format_args!(
+            "{id}: {}, close {}, {} ms",
+            outcome.behavior, outcome.behavior_close, outcome.duration
+        ),
     );
 }
 
@@ -161,9 +165,10 @@ h3 { font-size: .95rem; margin: 1.1rem 0 .2rem; }
 .lead, .legend { max-width: 46rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid var(--line); }
-th:nth-child(2), td:nth-child(2) { text-align: left; }
-th:nth-child(9), td:nth-child(9) { border-left: 1px solid var(--line); }
+th, td { padding: .15rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+th[colspan] { text-align: center; }
+tr + tr th:nth-child(2), td:nth-child(2) { text-align: left; }
+.second, tr + tr th:nth-child(9), td:nth-child(9) { border-left: 1px solid var(--line); }
 tr:last-child { font-weight: bold; }
 td.none { opacity: .35; }
 td.lax, td.not, td.bad, .differences { color: var(--bad); }

@@ -133,7 +133,8 @@ impl Plan<'_> {
             port => line.starts_with("Cases = ").then_some(port),
         })?;
 
-        let mut command = Command::new(beside_us("echo-client")?);
+        let testee = self.args.testee.clone();
+        let mut command = Command::new(testee.map_or_else(|| beside_us("echo-client"), Ok)?);
         command.arg(format!("{scheme}://127.0.0.1:{port}")).args(["--agent", AGENT]).args(flags);
         let mut testee = Running::start("the client", &mut command, self.stop)?;
         // Its last visit asks for the reports, and is over when they are written.
@@ -209,6 +210,9 @@ impl Plan<'_> {
 
     /// The program as people build it.
     fn shipped_server(&self) -> Result<PathBuf, Failure> {
+        if let Some(testee) = &self.args.testee {
+            return Ok(testee.clone());
+        }
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--locked", "--release", "--bin", "sockeye"]);

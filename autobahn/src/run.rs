@@ -88,6 +88,9 @@ fn roles(args: &Args) -> Result<Vec<Role>, Failure> {
         Side::Client => vec![Role::Client],
         Side::All => Role::ALL.to_vec(),
     };
+    if args.testee.is_some() && roles.len() > 1 {
+        return Err(Failure::because("--testee is one program: say which role it is for"));
+    }
     if args.shards.is_some() && roles != [Role::Server] {
         return Err(Failure::because(
             "a client has no shards; say `autobahn/run server --shards N`",
