@@ -82,6 +82,17 @@ fn no_feature_below_tls_pulls_a_tls_library() {
 }
 
 #[test]
+fn only_the_load_tool_pulls_what_it_counts_and_draws_with() {
+    for features in ["client,deflate,tls", "net,http,relay", "server"] {
+        if let Some(names) = tree(&["--features", features]) {
+            let own = ["hdrhistogram", "indicatif", "console", "rlimit", "serde_json"];
+            let found = names.iter().find(|name| own.contains(&&***name));
+            assert_eq!(found, None, "{features}");
+        }
+    }
+}
+
+#[test]
 fn every_feature_is_described() {
     let text = manifest();
     let section = text.split("[features]\n").nth(1).expect("the manifest has features");

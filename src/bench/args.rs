@@ -38,7 +38,8 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536), help_heading = LOAD)]
     pub(super) depth: u32,
     /// Send so many messages a second, over all connections, whatever comes back (open loop). Latency is then counted from
-    /// the moment a message was due, so that a server that stalls does not hide its stalls.
+    /// the moment a message was due, so that a server that stalls does not hide its stalls. Above
+    /// some hundreds a second this keeps a processor busy, with looking whether something is due or came.
     #[arg(long, value_name = "PER_SECOND", conflicts_with = "depth", value_parser = clap::value_parser!(u64).range(1..), help_heading = LOAD)]
     pub(super) rate: Option<u64>,
     /// How long to measure, or to hold idle connections: 10s, 500ms, 2m. Default 10s.

@@ -131,7 +131,6 @@ fn percentiles(histogram: &Histogram<u64>) -> Value {
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a minute in nanoseconds is exact in a double")]
 fn micros(nanos: u64) -> f64 {
     nanos as f64 / 1000.0
 }

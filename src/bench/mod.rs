@@ -7,6 +7,7 @@ mod args;
 mod body;
 mod course;
 mod dial;
+mod entropy;
 mod error;
 mod json;
 mod plan;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::args::Mode;
+use super::entropy;
 use super::error::BenchError;
 use super::plan::{Pace, Until};
 use super::shared::{Phase, Post, Shared};
@@ -170,7 +171,7 @@ impl Worker {
             return Err("the run ended before it was open".into());
         }
         let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce).map_err(|error| error.to_string())?;
+        entropy::fill(&mut nonce);
         let mut out = Vec::new();
         self.with_request(conn, nonce, |request| {
             request.write(&mut out).map_err(|it| it.to_string())
