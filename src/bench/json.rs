@@ -89,6 +89,7 @@ pub(super) fn document(report: &Report) -> String {
         },
         "connections": {
             "opened": tally.opened,
+            "deflated": tally.deflated,
             "failed": tally.failed,
             "broken": tally.broken,
             "seconds_to_open": report.usage.opening.as_secs_f64(),

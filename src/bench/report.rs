@@ -184,6 +184,10 @@ impl Report {
                 server_waited * 100.0
             ));
         }
+        let plain = self.tally.opened - self.tally.deflated;
+        if self.shared.plan.deflate && plain > 0 {
+            warnings.push(format!("the server declined permessage-deflate on {plain} connections"));
+        }
         if let Pace::Open { rate } = self.shared.plan.pace
             && self.per_second(self.tally.window_sent) < 0.98 * rate as f64
             && !self.interrupted

@@ -99,6 +99,14 @@ enum Stage {
     Open(Box<Talk>),
 }
 
+/// What a 101 brought.
+struct Opened {
+    connection: Connection,
+    /// Where frames begin.
+    head_len: usize,
+    deflated: bool,
+}
+
 impl Worker {
     fn new(shared: &Arc<Shared>, index: usize, codec: &Arc<proto::Config>) -> Self {
         Self {
@@ -225,13 +233,8 @@ impl Worker {
         }))
     }
 
-    /// The answer so far. `Some`: it is a 101 and whole, and frames begin at this byte.
-    fn answer(
-        &self,
-        conn: u32,
-        nonce: [u8; 16],
-        head: &[u8],
-    ) -> Result<Option<(Connection, usize)>, String> {
+    /// The answer so far, once it is whole and a 101.
+    fn answer(&self, conn: u32, nonce: [u8; 16], head: &[u8]) -> Result<Option<Opened>, String> {
         self.with_request(conn, nonce, |request| {
             // Answers come in one piece; to begin anew with each of several is no loss.
             let response = match ResponseReader::new(request, HeadLimits::default()).read(head) {
@@ -245,12 +248,14 @@ impl Worker {
                     getrandom::fill(bytes)
                         .expect("the system's randomness does not run dry once it has worked");
                 });
+            let mut deflated = false;
             if let Some(policy) = &self.codec.deflate
                 && let Some(agreed) = response.deflate(policy).map_err(|error| error.to_string())?
             {
                 connection.enable_deflate(&agreed, policy);
+                deflated = true;
             }
-            Ok(Some((connection, response.head_len())))
+            Ok(Some(Opened { connection, head_len: response.head_len(), deflated }))
         })?
     }
 
@@ -260,7 +265,7 @@ impl Worker {
             return;
         };
         head.extend_from_slice(bytes);
-        let (connection, head_len) = match self.answer(conn, *nonce, head) {
+        let Opened { connection, head_len, deflated } = match self.answer(conn, *nonce, head) {
             Ok(Some(found)) => found,
             Ok(None) => {
                 self.sessions[token.index()] = Some(session);
@@ -275,6 +280,7 @@ impl Worker {
         ctx.clear_timer(token, OPENING);
         let mut talk = Box::new(Talk::new(connection, conn, session.began, &self.shared));
         self.job.opened(&mut talk, &mut self.out);
+        self.job.tally.deflated += u64::from(deflated);
         if conn < self.shared.plan.senders {
             self.senders.push(token);
         }

@@ -1,7 +1,8 @@
 //! A server that does not treat messages as it should, so that it shows whether the tool notices.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use sockeye::proto::{CloseCode, CloseFrame, Config, Connection, Event, Input, Tr
 /// What it does to the messages of a connection, which it counts from 0.
 #[derive(Clone, Copy)]
 pub(crate) enum Wrong {
+    /// All is well.
+    Nothing,
     /// The tenth never comes back.
     Drops,
     /// The tenth comes back twice.
@@ -25,17 +28,20 @@ pub(crate) enum Wrong {
     Refuses,
 }
 
-/// Serves for as long as the test runs.
-pub(crate) fn serve(wrong: Wrong) -> SocketAddr {
+/// Serves for as long as the test runs, and tells where its clients come from.
+pub(crate) fn serve(wrong: Wrong) -> (SocketAddr, Receiver<IpAddr>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let (tell, peers) = mpsc::channel();
     thread::spawn(move || {
         for (nth, stream) in listener.incoming().enumerate() {
             let stream = stream.unwrap();
+            // Few tests ask.
+            let _ = tell.send(stream.peer_addr().unwrap().ip());
             thread::spawn(move || talk(stream, wrong, nth));
         }
     });
-    address
+    (address, peers)
 }
 
 fn talk(mut stream: TcpStream, wrong: Wrong, nth: usize) {

@@ -7,7 +7,7 @@ use crate::process::bench;
 
 /// The report of so many connections, with 40 messages over all of them, four in flight on each.
 fn report(wrong: Wrong, connections: &str) -> Value {
-    let url = format!("ws://{}/", serve(wrong));
+    let url = format!("ws://{}/", serve(wrong).0);
     let run =
         bench(&[&*url, "--json", "--timeout", "1s", "-c", connections, "-n", "40", "--depth", "4"]);
     assert_eq!(run.status, Some(1), "{}{}", run.out, run.said);
