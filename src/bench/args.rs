@@ -12,7 +12,7 @@ use clap::{Parser, ValueEnum};
 /// Opens connections, sends messages, counts what comes back and how long that took. Every message carries a stamp by
 /// which its way is followed: a reply that is missing, doubled or out of order is told, and makes the exit status 1.
 #[derive(Parser, Debug, Clone)]
-#[command(name = "bench", version, after_help = EXAMPLES)]
+#[command(name = "bench", bin_name = "sockeye bench", version, after_help = EXAMPLES)]
 pub struct Args {
     /// Where to connect, as ws://host:port/path?query; {conn} in it becomes the connection's number.
     #[arg(value_name = "URL")]
@@ -100,7 +100,7 @@ pub struct Args {
 
 /// What a run does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Mode {
+pub(super) enum Mode {
     /// Each connection waits for its own messages to come back.
     Echo,
     /// A few send, everybody else receives.

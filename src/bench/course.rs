@@ -55,6 +55,7 @@ pub(super) fn run(args: Args) -> Result<Report, BenchError> {
         shared: &shared,
         interrupted: &interrupted,
         last: (Duration::ZERO, Figures::default()),
+        draining: false,
     };
     let outcome = course.follow(&mut crew);
     course.bar.finish_and_clear();
@@ -178,6 +179,8 @@ struct Course<'a> {
     bar: ProgressBar,
     /// When the bar was last drawn, and what it said.
     last: (Duration, Figures),
+    /// What is under way is waited for, interrupted or not: else it would look lost.
+    draining: bool,
 }
 
 impl Course<'_> {
@@ -240,6 +243,7 @@ impl Course<'_> {
             return Err(error);
         }
         self.bar.set_prefix("draining");
+        self.draining = true;
         // The threads have the news before their figures are believed.
         std::thread::sleep(Duration::from_millis(20));
         self.wait(plan.timeout, |it| match plan.mode {
@@ -284,7 +288,8 @@ impl Course<'_> {
             self.draw(begin.elapsed(), figures);
             let left = time.saturating_sub(begin.elapsed());
             let over = left.is_zero() || done(figures);
-            if over || self.interrupted.load(Ordering::Relaxed) || self.shared.has_failed() {
+            let interrupted = !self.draining && self.interrupted.load(Ordering::Relaxed);
+            if over || interrupted || self.shared.has_failed() {
                 return;
             }
             std::thread::sleep(LOOK.min(left));
