@@ -53,8 +53,9 @@ pub(super) fn run(mut reactor: Reactor<Worker>, mails: Vec<Mail<Post>>) -> io::R
         reactor.turn(Some(patience))?;
         let (worker, ctx) = reactor.parts();
         if patience.is_zero() && !std::mem::take(&mut worker.worked) {
-            worker.job.spun += begin.elapsed();
             std::thread::yield_now();
+            // If another had the processor meanwhile, that was not this thread's time.
+            worker.job.spun += begin.elapsed().min(LOOK_TAKES_MAX);
         }
         if worker.over || worker.job.phase == Phase::Close && ctx.connections() == 0 {
             worker.publish();
@@ -532,6 +533,8 @@ impl Driver for Worker {
     }
 }
 
+/// What looking for something to do takes at most.
+const LOOK_TAKES_MAX: Duration = Duration::from_micros(20);
 /// How long the loop sleeps at most when nothing happens.
 const LOOK_UP: Duration = Duration::from_millis(100);
 /// For the server's close frame, and for its end of TCP: the usual 5 s.
