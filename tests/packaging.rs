@@ -91,6 +91,17 @@ fn only_the_program_pulls_what_reads_settings_and_writes_logs() {
 }
 
 #[test]
+fn only_the_load_tool_pulls_what_it_counts_and_draws_with() {
+    for features in ["client,deflate,tls", "net,http,relay", "server"] {
+        if let Some(names) = tree(&["--features", features]) {
+            let own = ["hdrhistogram", "indicatif", "console", "rlimit"];
+            let found = names.iter().find(|name| own.contains(&&***name));
+            assert_eq!(found, None, "{features}");
+        }
+    }
+}
+
+#[test]
 fn every_feature_is_described() {
     let text = manifest();
     let section = text.split("[features]\n").nth(1).expect("the manifest has features");

@@ -12,7 +12,7 @@ use clap::{Parser, ValueEnum};
 /// Opens connections, sends messages, counts what comes back and how long that took. Every message carries a stamp by
 /// which its way is followed: a reply that is missing, doubled or out of order is told, and makes the exit status 1.
 #[derive(Parser, Debug, Clone)]
-#[command(name = "bench", version, after_help = EXAMPLES)]
+#[command(name = "bench", bin_name = "sockeye bench", version, after_help = EXAMPLES)]
 pub struct Args {
     /// Where to connect, as ws://host:port/path?query; {conn} in it becomes the connection's number.
     #[arg(value_name = "URL")]
@@ -38,7 +38,8 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536), help_heading = LOAD)]
     pub(super) depth: u32,
     /// Send so many messages a second, over all connections, whatever comes back (open loop). Latency is then counted from
-    /// the moment a message was due, so that a server that stalls does not hide its stalls.
+    /// the moment a message was due, so that a server that stalls does not hide its stalls. Above
+    /// some hundreds a second this keeps a processor busy, with looking whether something is due or came.
     #[arg(long, value_name = "PER_SECOND", conflicts_with = "depth", value_parser = clap::value_parser!(u64).range(1..), help_heading = LOAD)]
     pub(super) rate: Option<u64>,
     /// How long to measure, or to hold idle connections: 10s, 500ms, 2m. Default 10s.
@@ -99,7 +100,7 @@ pub struct Args {
 
 /// What a run does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Mode {
+pub(super) enum Mode {
     /// Each connection waits for its own messages to come back.
     Echo,
     /// A few send, everybody else receives.

@@ -55,6 +55,7 @@ pub(super) fn run(args: Args) -> Result<Report, BenchError> {
         shared: &shared,
         interrupted: &interrupted,
         last: (Duration::ZERO, Figures::default()),
+        draining: false,
     };
     let outcome = course.follow(&mut crew);
     course.bar.finish_and_clear();
@@ -178,6 +179,8 @@ struct Course<'a> {
     bar: ProgressBar,
     /// When the bar was last drawn, and what it said.
     last: (Duration, Figures),
+    /// What is under way is waited for, interrupted or not: else it would look lost.
+    draining: bool,
 }
 
 impl Course<'_> {
@@ -195,6 +198,7 @@ impl Course<'_> {
             crew.tell(Phase::WarmUp);
             self.let_loose();
             self.bar.set_prefix("warming up");
+            self.bar.set_length(millis(plan.warm_up));
             self.wait(plan.warm_up, |it| gone_all(plan, it));
         }
         self.bar.set_prefix(if plan.mode == Mode::Idle { "holding" } else { "measuring" });
@@ -209,7 +213,7 @@ impl Course<'_> {
         }
         match plan.until {
             Until::Time(time) => {
-                self.bar.set_length(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+                self.bar.set_length(millis(time));
                 self.wait(time, |it| gone_all(plan, it));
             }
             Until::Count(count) => {
@@ -239,6 +243,7 @@ impl Course<'_> {
             return Err(error);
         }
         self.bar.set_prefix("draining");
+        self.draining = true;
         // The threads have the news before their figures are believed.
         std::thread::sleep(Duration::from_millis(20));
         self.wait(plan.timeout, |it| match plan.mode {
@@ -283,7 +288,8 @@ impl Course<'_> {
             self.draw(begin.elapsed(), figures);
             let left = time.saturating_sub(begin.elapsed());
             let over = left.is_zero() || done(figures);
-            if over || self.interrupted.load(Ordering::Relaxed) || self.shared.has_failed() {
+            let interrupted = !self.draining && self.interrupted.load(Ordering::Relaxed);
+            if over || interrupted || self.shared.has_failed() {
                 return;
             }
             std::thread::sleep(LOOK.min(left));
@@ -298,14 +304,15 @@ impl Course<'_> {
             return;
         }
         self.last = (now, figures);
-        let position = match (self.shared.now().sent, self.shared.plan.until) {
-            (0, _) if self.bar.prefix() == "opening" => figures.opened + figures.failed,
-            (_, Until::Count(_)) if self.shared.plan.mode == Mode::Handshake => figures.gone,
-            (_, Until::Count(count)) => count.saturating_sub(figures.left),
-            (_, Until::Time(_)) => u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        let position = match (&*self.bar.prefix(), self.shared.plan.until) {
+            ("opening", _) => figures.opened + figures.failed,
+            ("measuring", Until::Count(_)) if self.shared.plan.mode == Mode::Handshake => {
+                figures.gone
+            }
+            ("measuring", Until::Count(count)) => count.saturating_sub(figures.left),
+            _ => millis(elapsed),
         };
         self.bar.set_position(position);
-        #[expect(clippy::cast_precision_loss, reason = "it is looked at for a moment")]
         let per_second = |now: u64, before: u64| (now - before) as f64 / since.as_secs_f64();
         self.bar.set_message(format!(
             "{} open, {:.0}/s sent, {:.0}/s received",
@@ -314,6 +321,10 @@ impl Course<'_> {
             per_second(figures.received, before.received),
         ));
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Nobody is left to talk to.
@@ -328,7 +339,7 @@ fn bar(plan: &Plan, quiet: bool) -> ProgressBar {
         ProgressDrawTarget::stderr()
     };
     let bar = ProgressBar::with_draw_target(Some(u64::from(plan.connections)), target);
-    let style = ProgressStyle::with_template("{prefix:10} [{bar:30}] {msg}");
+    let style = ProgressStyle::with_template("{prefix:10} [{bar:20}] {wide_msg}");
     bar.set_style(style.expect("the template is a valid one").progress_chars("=> "));
     bar
 }

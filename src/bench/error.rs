@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 
 /// Why there are no figures.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum BenchError {
+pub(super) enum BenchError {
     /// What was asked for does not fit together.
     Usage(String),
     /// The host has no address.
@@ -53,7 +52,7 @@ pub enum BenchError {
 
 impl BenchError {
     /// 2 for what the command line is to blame for, else 1.
-    pub fn status(&self) -> u8 {
+    pub(super) fn status(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Descriptors { .. } | Self::Process { .. } => 2,
             _ => 1,

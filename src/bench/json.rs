@@ -89,6 +89,7 @@ pub(super) fn document(report: &Report) -> String {
         },
         "connections": {
             "opened": tally.opened,
+            "deflated": tally.deflated,
             "failed": tally.failed,
             "broken": tally.broken,
             "seconds_to_open": report.usage.opening.as_secs_f64(),
@@ -131,7 +132,6 @@ fn percentiles(histogram: &Histogram<u64>) -> Value {
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a minute in nanoseconds is exact in a double")]
 fn micros(nanos: u64) -> f64 {
     nanos as f64 / 1000.0
 }

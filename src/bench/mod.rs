@@ -7,6 +7,7 @@ mod args;
 mod body;
 mod course;
 mod dial;
+mod entropy;
 mod error;
 mod json;
 mod plan;
@@ -21,12 +22,23 @@ mod worker;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-pub use args::{Args, Mode};
-pub use error::BenchError;
+pub use args::Args;
+use error::BenchError;
 
 /// Runs what the command line asks for, prints the report on standard output and progress on standard error.
 ///
-/// Ctrl-C ends the run early, with the figures so far; a second one ends the process.
+/// Ctrl-C ends the run early, with the figures so far; a second one ends the process. The exit code is 0 when
+/// everything arrived, 1 when something failed or was lost, 2 when the run could not begin as asked, 130 when it
+/// was interrupted.
+///
+/// ```no_run
+/// use clap::Parser;
+/// use sockeye::bench::{Args, run};
+///
+/// fn main() -> std::process::ExitCode {
+///     run(Args::parse_from(["bench", "ws://127.0.0.1:8080/echo", "-c", "10", "--depth", "16"]))
+/// }
+/// ```
 pub fn run(args: Args) -> ExitCode {
     let json = args.json;
     let outcome = course::run(args).and_then(|report| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::Mode;
-use super::plan::Until;
+use super::plan::{Pace, Until};
 use super::shared::Shared;
 use super::tally::Tally;
 use super::watch::{Process, Sockets};
@@ -182,6 +182,19 @@ impl Report {
                 "the machine was short of processors: the generator waited for one {:.0} % of the time, the server {:.0} %; the rates are lower and the latencies higher than they need be",
                 self.kept_waiting() * 100.0,
                 server_waited * 100.0
+            ));
+        }
+        let plain = self.tally.opened - self.tally.deflated;
+        if self.shared.plan.deflate && plain > 0 {
+            warnings.push(format!("the server declined permessage-deflate on {plain} connections"));
+        }
+        if let Pace::Open { rate } = self.shared.plan.pace
+            && self.per_second(self.tally.window_sent) < 0.98 * rate as f64
+            && !self.interrupted
+        {
+            warnings.push(format!(
+                "{rate} messages a second were due and {:.0} could be sent",
+                self.per_second(self.tally.window_sent)
             ));
         }
         if self.interrupted {

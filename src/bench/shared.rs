@@ -109,8 +109,14 @@ impl Shared {
     }
 
     pub(super) fn dial_failed(&self, error: &io::Error) {
+        let remedy = match error.kind() {
+            io::ErrorKind::AddrNotAvailable => {
+                "; all local ports are taken, give more by --source-ip"
+            }
+            _ => "",
+        };
         let mut errors = self.dial_errors.lock().unwrap_or_else(PoisonError::into_inner);
-        *errors.entry(format!("cannot connect: {error}")).or_default() += 1;
+        *errors.entry(format!("cannot connect: {error}{remedy}")).or_default() += 1;
         self.dial_failures.fetch_add(1, Ordering::Relaxed);
     }
 

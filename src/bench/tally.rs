@@ -31,6 +31,8 @@ pub(super) struct Tally {
     /// From before `connect` to the 101.
     pub(super) opening: Histogram<u64>,
     pub(super) opened: u64,
+    /// Of these, that agreed on compression.
+    pub(super) deflated: u64,
     /// Never opened.
     pub(super) failed: u64,
     /// Opened and ended by somebody else.
@@ -59,6 +61,7 @@ impl Default for Tally {
             latency: histogram(),
             opening: histogram(),
             opened: 0,
+            deflated: 0,
             failed: 0,
             broken: 0,
             window_closed: 0,
@@ -91,6 +94,7 @@ impl Tally {
             mine.add(theirs).expect("all histograms have the same bounds");
         }
         self.opened += other.opened;
+        self.deflated += other.deflated;
         self.failed += other.failed;
         self.broken += other.broken;
         self.window_closed += other.window_closed;

@@ -128,7 +128,10 @@ fn costs(report: &Report, page: &mut String) -> fmt::Result {
             if let Some(each) = cost.private_each {
                 write!(page, ", {each:.0} bytes private")?;
             }
-            writeln!(page, " (in pages: believe it for thousands of connections)")?;
+            writeln!(
+                page,
+                " (whole pages, and without what a server freed before: ask a fresh one, by thousands)"
+            )?;
         }
     }
     if let Some(cost) = report.kernel().filter(|_| report.shared.plan.pid.is_some()) {
@@ -165,7 +168,7 @@ fn what(mode: Mode) -> &'static str {
     }
 }
 
-/// Percentiles with bars. Twice the length is ten times the time, or so: the scale is logarithmic.
+/// Percentiles with bars, on a logarithmic scale from the least to the most.
 fn plot(page: &mut String, title: &str, histogram: &Histogram<u64>) -> fmt::Result {
     if histogram.is_empty() {
         return Ok(());

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::args::Mode;
+use super::entropy;
 use super::error::BenchError;
 use super::plan::{Pace, Until};
 use super::shared::{Phase, Post, Shared};
@@ -52,8 +53,9 @@ pub(super) fn run(mut reactor: Reactor<Worker>, mails: Vec<Mail<Post>>) -> io::R
         reactor.turn(Some(patience))?;
         let (worker, ctx) = reactor.parts();
         if patience.is_zero() && !std::mem::take(&mut worker.worked) {
-            worker.job.spun += begin.elapsed();
             std::thread::yield_now();
+            // If another had the processor meanwhile, that was not this thread's time.
+            worker.job.spun += begin.elapsed().min(LOOK_TAKES_MAX);
         }
         if worker.over || worker.job.phase == Phase::Close && ctx.connections() == 0 {
             worker.publish();
@@ -96,6 +98,14 @@ struct Session {
 enum Stage {
     Opening { nonce: [u8; 16], head: Vec<u8> },
     Open(Box<Talk>),
+}
+
+/// What a 101 brought.
+struct Opened {
+    connection: Connection,
+    /// Where frames begin.
+    head_len: usize,
+    deflated: bool,
 }
 
 impl Worker {
@@ -170,7 +180,7 @@ impl Worker {
             return Err("the run ended before it was open".into());
         }
         let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce).map_err(|error| error.to_string())?;
+        entropy::fill(&mut nonce);
         let mut out = Vec::new();
         self.with_request(conn, nonce, |request| {
             request.write(&mut out).map_err(|it| it.to_string())
@@ -224,13 +234,8 @@ impl Worker {
         }))
     }
 
-    /// The answer so far. `Some`: it is a 101 and whole, and frames begin at this byte.
-    fn answer(
-        &self,
-        conn: u32,
-        nonce: [u8; 16],
-        head: &[u8],
-    ) -> Result<Option<(Connection, usize)>, String> {
+    /// The answer so far, once it is whole and a 101.
+    fn answer(&self, conn: u32, nonce: [u8; 16], head: &[u8]) -> Result<Option<Opened>, String> {
         self.with_request(conn, nonce, |request| {
             // Answers come in one piece; to begin anew with each of several is no loss.
             let response = match ResponseReader::new(request, HeadLimits::default()).read(head) {
@@ -244,12 +249,14 @@ impl Worker {
                     getrandom::fill(bytes)
                         .expect("the system's randomness does not run dry once it has worked");
                 });
+            let mut deflated = false;
             if let Some(policy) = &self.codec.deflate
                 && let Some(agreed) = response.deflate(policy).map_err(|error| error.to_string())?
             {
                 connection.enable_deflate(&agreed, policy);
+                deflated = true;
             }
-            Ok(Some((connection, response.head_len())))
+            Ok(Some(Opened { connection, head_len: response.head_len(), deflated }))
         })?
     }
 
@@ -259,7 +266,7 @@ impl Worker {
             return;
         };
         head.extend_from_slice(bytes);
-        let (connection, head_len) = match self.answer(conn, *nonce, head) {
+        let Opened { connection, head_len, deflated } = match self.answer(conn, *nonce, head) {
             Ok(Some(found)) => found,
             Ok(None) => {
                 self.sessions[token.index()] = Some(session);
@@ -274,6 +281,7 @@ impl Worker {
         ctx.clear_timer(token, OPENING);
         let mut talk = Box::new(Talk::new(connection, conn, session.began, &self.shared));
         self.job.opened(&mut talk, &mut self.out);
+        self.job.tally.deflated += u64::from(deflated);
         if conn < self.shared.plan.senders {
             self.senders.push(token);
         }
@@ -525,6 +533,8 @@ impl Driver for Worker {
     }
 }
 
+/// What looking for something to do takes at most.
+const LOOK_TAKES_MAX: Duration = Duration::from_micros(20);
 /// How long the loop sleeps at most when nothing happens.
 const LOOK_UP: Duration = Duration::from_millis(100);
 /// For the server's close frame, and for its end of TCP: the usual 5 s.

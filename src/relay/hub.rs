@@ -108,6 +108,7 @@ enum Role {
     Plain(Dialect, Box<Plain>),
     /// Under ids of the user directory.
     #[allow(clippy::box_collection, reason = "8 bytes of each session's entry, not 24")]
+    #[expect(clippy::box_collection, reason = "one word for those who have none, or one")]
     Ids(Dialect, Box<Vec<Key>>),
     Chat(Box<Chat>),
 }

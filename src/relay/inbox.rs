@@ -23,6 +23,7 @@ enum Sessions {
     One(ConnId),
     /// Two or more.
     #[allow(clippy::box_collection, reason = "so that the one session of most takes 16 bytes")]
+    #[expect(clippy::box_collection, reason = "one word: nearly everybody has one session")]
     Many(Box<BTreeSet<ConnId>>),
 }
 

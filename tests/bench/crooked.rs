@@ -1,7 +1,9 @@
 //! A server that does not treat messages as it should, so that it shows whether the tool notices.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use sockeye::proto::{CloseCode, CloseFrame, Config, Connection, Event, Input, Tr
 /// What it does to the messages of a connection, which it counts from 0.
 #[derive(Clone, Copy)]
 pub(crate) enum Wrong {
+    /// All is well.
+    Nothing,
     /// The tenth never comes back.
     Drops,
     /// The tenth comes back twice.
@@ -25,20 +29,40 @@ pub(crate) enum Wrong {
     Refuses,
 }
 
-/// Serves for as long as the test runs.
-pub(crate) fn serve(wrong: Wrong) -> SocketAddr {
+/// Serves for as long as the test runs, and tells where its clients come from.
+pub(crate) fn serve(wrong: Wrong) -> (SocketAddr, Receiver<IpAddr>) {
+    begin(wrong, None)
+}
+
+/// Serves one room: what one says goes to the others.
+pub(crate) fn serve_room(wrong: Wrong) -> SocketAddr {
+    begin(wrong, Some(Arc::default())).0
+}
+
+/// Who is in the room, by number.
+type Room = Arc<Mutex<Vec<(usize, TcpStream)>>>;
+
+fn begin(wrong: Wrong, room: Option<Room>) -> (SocketAddr, Receiver<IpAddr>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let (tell, peers) = mpsc::channel();
     thread::spawn(move || {
         for (nth, stream) in listener.incoming().enumerate() {
             let stream = stream.unwrap();
-            thread::spawn(move || talk(stream, wrong, nth));
+            // Few tests ask.
+            let _ = tell.send(stream.peer_addr().unwrap().ip());
+            let room = room.clone();
+            thread::spawn(move || {
+                let room_holds_it_too = stream.try_clone().unwrap();
+                talk(stream, wrong, nth, room);
+                let _ = room_holds_it_too.shutdown(Shutdown::Both);
+            });
         }
     });
-    address
+    (address, peers)
 }
 
-fn talk(mut stream: TcpStream, wrong: Wrong, nth: usize) {
+fn talk(mut stream: TcpStream, wrong: Wrong, nth: usize, room: Option<Room>) {
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let (mut head, mut out, mut scratch) = (Vec::new(), Vec::new(), vec![0; 64 << 10]);
@@ -56,7 +80,12 @@ fn talk(mut stream: TcpStream, wrong: Wrong, nth: usize) {
             break;
         }
     }
+    // Who has the 101 in hand is in the room.
+    if let Some(room) = &room {
+        room.lock().unwrap().push((nth, stream.try_clone().unwrap()));
+    }
     stream.write_all(&out).unwrap();
+    let mut said = Vec::new();
     let (mut count, mut kept) = (0, None);
     loop {
         let n = stream.read(&mut scratch).unwrap_or(0);
@@ -73,8 +102,8 @@ fn talk(mut stream: TcpStream, wrong: Wrong, nth: usize) {
             match wrong {
                 Wrong::Drops if tenth => {}
                 Wrong::Doubles if tenth => {
-                    tx.text(text, &mut out).unwrap();
-                    tx.text(text, &mut out).unwrap();
+                    tx.text(text, &mut said).unwrap();
+                    tx.text(text, &mut said).unwrap();
                 }
                 Wrong::Swaps if tenth => kept = Some(text.to_owned()),
                 Wrong::Closes if tenth => {
@@ -83,14 +112,23 @@ fn talk(mut stream: TcpStream, wrong: Wrong, nth: usize) {
                 }
                 Wrong::Breaks if tenth => return,
                 // After a close nothing more is said.
-                _ if tx.text(text, &mut out).is_err() => {}
+                _ if tx.text(text, &mut said).is_err() => {}
                 _ => {
                     if let Some(kept) = kept.take() {
-                        tx.text(&kept, &mut out).unwrap();
+                        tx.text(&kept, &mut said).unwrap();
                     }
                 }
             }
         }
+        match &room {
+            None => _ = stream.write_all(&said),
+            Some(room) => {
+                for (_, other) in room.lock().unwrap().iter_mut().filter(|it| it.0 != nth) {
+                    let _ = other.write_all(&said);
+                }
+            }
+        }
+        said.clear();
         let _ = stream.write_all(&out);
         if connection.transport() != Transport::KeepOpen {
             return;

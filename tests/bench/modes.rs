@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::crooked::{Wrong, serve};
 use crate::process::{Server, begin, bench, clean};
 
 /// Sent, expected, received, lost, late, skipped, other.
@@ -18,7 +19,6 @@ fn every_echo_comes_back_once() {
         &["--text"][..],
         &["--binary", "--depth", "16"],
         &["--json-message", "--threads", "2"],
-        &["--deflate", "--size", "2000"],
         &["--size", "70000", "--depth", "4"],
         &["--size", "0"],
         &["--rate", "5000"],
@@ -30,6 +30,23 @@ fn every_echo_comes_back_once() {
         assert_eq!(report["latency_us"]["count"], 1003, "{more:?}");
         assert_eq!(report["window"]["received"], 1003, "{more:?}");
         assert_eq!(report["close_codes"], json!({"1000": 5}), "{more:?}");
+    }
+}
+
+#[test]
+fn what_compresses_is_compressed_where_both_want_it() {
+    let fixed = ["-c", "3", "-n", "300", "--size", "2000", "--json-message"];
+    for (server, offer, agreed) in [
+        (&["--deflate"][..], &["--deflate"][..], 3),
+        (&[], &["--deflate"], 0),
+        (&["--deflate"], &[], 0),
+    ] {
+        let server = Server::start(server);
+        let report = clean(&[&[&*server.url("/echo")], &fixed[..], offer].concat());
+        assert_eq!(counts(&report), [300, 300, 300, 0, 0, 0, 0]);
+        assert_eq!(report["connections"]["deflated"], agreed);
+        let warned = report["warnings"].to_string().contains("declined permessage-deflate on 3");
+        assert_eq!(warned, !offer.is_empty() && agreed == 0, "{report}");
     }
 }
 
@@ -122,9 +139,15 @@ fn handshakes_are_counted_one_by_one() {
 
 #[test]
 fn connections_come_from_the_addresses_that_were_given() {
-    let server = Server::start(&[]);
-    let url = server.url("/echo");
+    let (address, peers) = serve(Wrong::Nothing);
+    let url = format!("ws://{address}/");
     clean(&[&url, "-c", "6", "-n", "60", "--source-ip", "127.0.0.1-127.0.0.3"]);
+    let mut seen: Vec<String> = peers.try_iter().map(|it| it.to_string()).collect();
+    seen.sort();
+    assert_eq!(
+        seen,
+        ["127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.3"]
+    );
 }
 
 #[test]
@@ -161,7 +184,8 @@ fn the_page_for_people_says_the_same() {
 #[test]
 fn an_interrupted_run_tells_the_figures_so_far() {
     let server = Server::start(&[]);
-    let running = begin(&[&server.url("/echo"), "-d", "1h", "--warm-up", "0s", "--json"]);
+    let running =
+        begin(&[&server.url("/echo"), "--depth", "64", "-d", "1h", "--warm-up", "0s", "--json"]);
     std::thread::sleep(std::time::Duration::from_millis(700));
     running.interrupt();
     let run = running.end();

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::crooked::{Wrong, serve};
+use crate::crooked::{Wrong, serve, serve_room};
 use crate::process::bench;
 
 /// The report of so many connections, with 40 messages over all of them, four in flight on each.
 fn report(wrong: Wrong, connections: &str) -> Value {
-    let url = format!("ws://{}/", serve(wrong));
+    let url = format!("ws://{}/", serve(wrong).0);
     let run =
         bench(&[&*url, "--json", "--timeout", "1s", "-c", connections, "-n", "40", "--depth", "4"]);
     assert_eq!(run.status, Some(1), "{}{}", run.out, run.said);
@@ -39,6 +39,24 @@ fn a_message_that_overtakes_another_is_told() {
     let report = report(Wrong::Swaps, "2");
     assert_eq!(count(&report, "skipped"), 2);
     assert_eq!(count(&report, "late_or_double"), 2);
+}
+
+#[test]
+fn a_broadcast_that_is_lost_doubled_or_out_of_order_is_told_for_each_receiver() {
+    // Lost, late or double, skipped.
+    for (wrong, expected) in
+        [(Wrong::Drops, [3, 0, 3]), (Wrong::Doubles, [0, 3, 0]), (Wrong::Swaps, [3, 3, 3])]
+    {
+        let url = format!("ws://{}/", serve_room(wrong));
+        let fixed = [&*url, "--json", "-m", "broadcast", "-c", "3", "-n", "40"];
+        for depth in ["2", "7"] {
+            let run = bench(&[&fixed[..], &["--depth", depth]].concat());
+            assert_eq!(run.status, Some(1), "{}{}", run.out, run.said);
+            let report = run.json();
+            let told = ["lost", "late_or_double", "skipped"].map(|name| count(&report, name));
+            assert_eq!((told, count(&report, "sent")), (expected, 40), "{report}");
+        }
+    }
 }
 
 #[test]
