@@ -15,7 +15,9 @@ use sockeye::proto::{CloseCode, CloseFrame, Config, Connection, Event, Input, Tr
 pub(crate) enum Wrong {
     /// All is well.
     Nothing,
-    /// The tenth never comes back.
+    /// Everything comes back a fifth of a second later.
+    Dawdles,
+    /// The fifth, the fifteenth and so on never come back.
     Drops,
     /// The tenth comes back twice.
     Doubles,
@@ -97,10 +99,10 @@ fn talk(mut stream: TcpStream, wrong: Wrong, nth: usize, room: Option<Room>) {
         let (rx, tx) = connection.split_mut();
         while let Some(event) = rx.next(&mut input, tx, &mut out).unwrap() {
             let Event::Text(text) = event else { continue };
-            let tenth = count == 9;
+            let (tenth, fifth) = (count == 9, count % 10 == 4);
             count += 1;
             match wrong {
-                Wrong::Drops if tenth => {}
+                Wrong::Drops if fifth => {}
                 Wrong::Doubles if tenth => {
                     tx.text(text, &mut said).unwrap();
                     tx.text(text, &mut said).unwrap();
@@ -119,6 +121,9 @@ fn talk(mut stream: TcpStream, wrong: Wrong, nth: usize, room: Option<Room>) {
                     }
                 }
             }
+        }
+        if matches!(wrong, Wrong::Dawdles) {
+            thread::sleep(Duration::from_millis(200));
         }
         match &room {
             None => _ = stream.write_all(&said),
