@@ -18,7 +18,8 @@ use clap::{Parser, ValueEnum};
 /// verdicts are missing or nothing could be run; 130 after Ctrl-C.
 #[derive(Parser, Debug)]
 #[command(
-    name = "autobahn/run",
+    name = "autobahn",
+    bin_name = "autobahn/run",
     after_help = "Examples:\n  autobahn/run                        everything, 7 to 12 minutes a role\n  \
         autobahn/run --sample               the same verdicts from fewer compressed messages, 2 minutes\n  \
         autobahn/run server --cases 6.4,9.1 two groups, one role\n  \
