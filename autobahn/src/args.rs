@@ -18,9 +18,10 @@ use clap::{Parser, ValueEnum};
 /// verdicts are missing or nothing could be run; 130 after Ctrl-C.
 #[derive(Parser, Debug)]
 #[command(
-    name = "autobahn/run",
+    name = "autobahn",
+    bin_name = "autobahn/run",
     after_help = "Examples:\n  autobahn/run                        everything, 7 to 12 minutes a role\n  \
-        autobahn/run --sample               the same verdicts from fewer compressed messages, 2 minutes\n  \
+        autobahn/run --sample               a sixth of the compressed cases, some 80 seconds a role\n  \
         autobahn/run server --cases 6.4,9.1 two groups, one role\n  \
         autobahn/run client --tls --sample  the client over wss://"
 )]
@@ -31,8 +32,8 @@ pub(crate) struct Args {
     /// Only these: `6.4.1`, `6.4` for the group, `6.*`, several with commas. Default: all 517.
     #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
     pub(crate) cases: Vec<String>,
-    /// Of each group of sections 12 and 13 only three cases: the smallest messages, the largest, and
-    /// the largest in fragments.
+    /// Of each group of sections 12 and 13 only three cases: messages of 16 octets, of 16 KiB, and of
+    /// 32 KiB in fragments.
     #[arg(long)]
     pub(crate) sample: bool,
     /// Where reports go, in a folder for each variant.

@@ -49,17 +49,17 @@ fn kept_table() -> Result<String, Failure> {
 }
 
 fn sentence(server: &Outcomes, client: &Outcomes) -> String {
+    let counts = |count: &dyn Fn(Verdict) -> usize| {
+        let some = Verdict::ALL.into_iter().filter(|&verdict| count(verdict) > 0);
+        let counts: Vec<String> =
+            some.map(|verdict| format!("{} {verdict}", count(verdict))).collect();
+        counts.join(" and ")
+    };
     let told = |outcomes: &Outcomes| {
         let (_, sum) = by_section(outcomes);
-        let some = Verdict::ALL.into_iter().filter(|&verdict| sum.behavior(verdict) > 0);
-        let counts: Vec<String> =
-            some.map(|verdict| format!("{} {verdict}", sum.behavior(verdict))).collect();
-        format!(
-            "{} of {} cases, closing right in {}",
-            counts.join(" and "),
-            sum.cases,
-            sum.close(Verdict::Ok)
-        )
+        let behavior = counts(&|verdict| sum.behavior(verdict));
+        let close = counts(&|verdict| sum.close(verdict));
+        format!("of {} cases {behavior}, the closing {close}", sum.cases)
     };
     format!("As server: {}. As client: {}.", told(server), told(client))
 }
