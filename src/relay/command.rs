@@ -9,7 +9,7 @@ pub(super) enum Command<'a> {
     /// It means nothing, or is against a limit: the connection goes on.
     Nothing,
     /// Send this to who asked.
-    Answer(Payload<'a>),
+    Back,
     /// Say this in the room.
     Say(Payload<'a>),
     /// From now on messages to this id are for who asked. The answer is for an id that nobody holds.

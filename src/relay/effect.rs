@@ -38,6 +38,12 @@ pub enum Effect {
         /// What.
         message: Shared,
     },
+    /// Send back to who is being heard what it said, unchanged. Only [`Hub::message`](super::Hub::message)
+    /// asks for it; the caller has the message at hand, so that no echo is copied.
+    Back {
+        /// Who is being heard.
+        to: ConnId,
+    },
     /// Send to several; encode (and compress) once.
     SendMany {
         /// Two receivers or more, each once, in an order that depends on earlier calls only.

@@ -265,9 +265,7 @@ impl Hub {
     fn obey(&mut self, conn: ConnId, command: Command<'_>, out: &mut Vec<Effect>) {
         match command {
             Command::Nothing => {}
-            Command::Answer(payload) => {
-                out.push(Effect::Send { to: conn, message: payload.shared() });
-            }
+            Command::Back => out.push(Effect::Back { to: conn }),
             Command::Say(payload) => self.say(conn, payload, out),
             Command::Register { id, answer } => {
                 if let Some(known) = self.register(conn, id)

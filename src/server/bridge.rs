@@ -130,7 +130,10 @@ impl Bridge {
                 self.send(Held::Pass(passing(&what)));
             }
             // Not the broker's.
-            Effect::Send { .. } | Effect::SendMany { .. } | Effect::Close { .. } => {}
+            Effect::Back { .. }
+            | Effect::Send { .. }
+            | Effect::SendMany { .. }
+            | Effect::Close { .. } => {}
         }
     }
 

@@ -35,9 +35,9 @@ impl Shard {
             if enough && input.remaining() > 0 {
                 break;
             }
-            let (kind, payload) = match rx.next(&mut input, tx, &mut out) {
-                Ok(Some(Event::Text(text))) => (Kind::Text, text.as_bytes()),
-                Ok(Some(Event::Binary(bytes))) => (Kind::Binary, bytes),
+            let heard = match rx.next(&mut input, tx, &mut out) {
+                Ok(Some(Event::Text(text))) => Message::Text(text),
+                Ok(Some(Event::Binary(bytes))) => Message::Binary(bytes),
                 Ok(Some(Event::Ping(_) | Event::Pong(_))) => continue,
                 Ok(Some(Event::Close(_))) => {
                     // The answer is in `out`; the others need not wait for TCP.
@@ -51,10 +51,14 @@ impl Shard {
                 }
                 Ok(None) => break,
             };
+            let (kind, payload) = match heard {
+                Message::Text(text) => (Kind::Text, text.as_bytes()),
+                Message::Binary(bytes) => (Kind::Binary, bytes),
+            };
             spent += payload.len() + MESSAGE_COST;
             self.hub.message(conn, kind, payload, ctx.now(), &mut self.effects);
             // At once: what is owed to this peer stands before what the next message brings.
-            self.settle(ctx, Some(Own { conn, tx, out: &mut out }));
+            self.settle(ctx, Some(Own { conn, heard, tx, out: &mut out }));
         }
         self.settle(ctx, None);
         let rest = input.remaining();
@@ -98,6 +102,11 @@ impl Shard {
 
     fn perform(&mut self, ctx: &mut Ctx<'_>, effect: Effect, own: &mut Option<Own<'_>>) {
         match effect {
+            Effect::Back { to } => {
+                if let Some(own) = own.as_mut().filter(|own| own.conn == to) {
+                    write(own.tx, own.heard, own.out);
+                }
+            }
             Effect::Send { to, message } => {
                 let Some(message) = as_message(&message) else { return };
                 match own {
@@ -173,6 +182,8 @@ impl Shard {
 /// The session that is being heard: what it is sent goes where its pongs go, so that order holds.
 pub(super) struct Own<'a> {
     conn: ConnId,
+    /// What it says.
+    heard: Message<'a>,
     tx: &'a mut Outbound,
     out: &'a mut Vec<u8>,
 }

@@ -255,6 +255,7 @@ impl Actor {
 
 fn hear(hub: &mut Hub, conn: ConnId, kind: Kind, bytes: &[u8], effects: &mut Vec<Effect>) {
     hub.message(conn, kind, bytes, Duration::ZERO, effects);
+    crate::with_echoes(effects, kind, bytes);
 }
 
 fn received_by(conn: ConnId, effects: &[Effect]) -> impl Iterator<Item = (Kind, &[u8])> {

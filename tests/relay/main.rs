@@ -71,6 +71,7 @@ impl Chat {
     fn message(&mut self, conn: u64, kind: Kind, bytes: &[u8]) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.hub.message(ConnId(conn), kind, bytes, self.now, &mut effects);
+        with_echoes(&mut effects, kind, bytes);
         effects
     }
 
@@ -98,6 +99,15 @@ fn opening(conn: u64, dialect: Dialect, room: Option<&str>) -> Opening<'_> {
 /// Those whose clients need no broker.
 const PLAIN: [Dialect; 5] =
     [Dialect::Echo, Dialect::Broadcast, Dialect::Directory, Dialect::Named, Dialect::Im];
+
+/// What is to be sent back as it came, as a message like all others.
+fn with_echoes(effects: &mut [Effect], kind: Kind, bytes: &[u8]) {
+    for effect in effects {
+        if let Effect::Back { to } = *effect {
+            *effect = Effect::Send { to, message: sockeye::relay::Shared::new(kind, bytes) };
+        }
+    }
+}
 
 fn sent(effects: &[Effect]) -> Vec<Sent> {
     let mut all = Vec::new();

@@ -176,6 +176,7 @@ fn body(n: usize) -> String {
 fn apply(hub: &mut Hub, n: usize, step: &Step, effects: &mut Vec<Effect>) {
     let mut message = |hub: &mut Hub, conn, kind, text: &str| {
         hub.message(ConnId(conn), kind, text.as_bytes(), Duration::ZERO, effects);
+        crate::with_echoes(effects, kind, text.as_bytes());
     };
     match *step {
         Step::Say { conn, kind } => message(hub, conn, kind, &body(n)),

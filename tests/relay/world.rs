@@ -169,6 +169,7 @@ impl World {
         if let Some(&at) = self.homes.get(&conn) {
             let mut out = Vec::new();
             self.nodes[at].hub.message(ConnId(conn), kind, bytes, self.now, &mut out);
+            crate::with_echoes(&mut out, kind, bytes);
             self.perform(at, out);
         }
     }
@@ -193,6 +194,7 @@ impl World {
     fn perform(&mut self, at: usize, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
+                Effect::Back { .. } => unreachable!("echoes were made messages"),
                 Effect::Send { to, message } => self.tell(at, to, &message.bytes),
                 Effect::SendMany { to, message } => {
                     let distinct: BTreeSet<_> = to.iter().collect();

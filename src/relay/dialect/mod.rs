@@ -65,7 +65,7 @@ impl Dialect {
         scratch: &'a mut Vec<u8>,
     ) -> Command<'a> {
         match self {
-            Self::Echo => echo::hear(kind, bytes),
+            Self::Echo => echo::hear(),
             Self::Broadcast => broadcast::hear(kind, bytes),
             Self::Directory => directory::hear(kind, bytes, context),
             Self::Named => named::hear(kind, bytes),
