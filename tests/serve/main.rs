@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod actor;
+mod chat;
+mod chatter;
 mod golden;
 mod manners;
 mod process;
+mod shards;
