@@ -86,7 +86,9 @@ impl Chatter {
     fn receive(&mut self) -> Option<Value> {
         loop {
             match self.client.receive() {
-                Ok(Some(Received::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
+                Ok(Some(Received::Text(text))) => {
+                    return Some(serde_json::from_str(&text).unwrap());
+                }
                 Ok(Some(Received::Ping(_) | Received::Pong(_))) => {}
                 Ok(Some(Received::Close(..)) | None) => return None,
                 Ok(Some(other)) => panic!("{other:?}"),
@@ -98,9 +100,20 @@ impl Chatter {
         }
     }
 
-    /// The next event, `None` if the connection is over.
-    pub(crate) fn try_next(&mut self) -> Option<Value> {
-        self.kept.pop_front().or_else(|| self.receive())
+    /// The same of somebody whose ping may be over the rate, too.
+    pub(crate) fn rest_though_limited(&mut self) -> Vec<Value> {
+        loop {
+            self.ask(&json!({"op": "ping", "t": "rest", "id": "rest"}));
+            loop {
+                let event = self.receive().expect("the connection lives");
+                match (event["ev"].as_str(), event["id"].as_str()) {
+                    (Some("pong"), _) => return self.kept.drain(..).collect(),
+                    (Some("error"), Some("rest")) => break,
+                    _ => self.kept.push_back(event),
+                }
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// How the server ended it; what was said before is kept.

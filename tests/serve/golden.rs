@@ -180,7 +180,9 @@ impl Session {
                 assert!(
                     actor.saw.is_empty(),
                     "{} with {} loops, step {n}, {name} saw {:.300?}",
-                    self.name, self.shards, actor.saw
+                    self.name,
+                    self.shards,
+                    actor.saw
                 );
             }
         }

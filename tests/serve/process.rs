@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -60,19 +61,24 @@ impl Server {
     pub(crate) fn watched(&self) -> Option<Vec<usize>> {
         let (fds, infos) =
             (format!("/proc/{}/fd", self.pid()), format!("/proc/{}/fdinfo", self.pid()));
-        let mut watched = Vec::new();
+        // A loop may hold its poll twice: what it watches tells which is which.
+        let mut polls: Vec<Vec<String>> = Vec::new();
         for fd in std::fs::read_dir(fds).ok()? {
             let fd = fd.ok()?;
             let is_poll = std::fs::read_link(fd.path())
                 .is_ok_and(|to| to.to_string_lossy().contains("[eventpoll]"));
-            if is_poll {
-                let info =
-                    std::path::Path::new(&infos).join(fd.file_name());
-                let text = std::fs::read_to_string(info).ok()?;
-                watched.push(text.lines().filter(|line| line.starts_with("tfd:")).count());
+            if !is_poll {
+                continue;
+            }
+            let text = std::fs::read_to_string(Path::new(&infos).join(fd.file_name())).ok()?;
+            let mut watched: Vec<String> =
+                text.lines().filter(|line| line.starts_with("tfd:")).map(str::to_owned).collect();
+            watched.sort_unstable();
+            if !polls.contains(&watched) {
+                polls.push(watched);
             }
         }
-        Some(watched)
+        Some(polls.iter().map(Vec::len).collect())
     }
 
     pub(crate) fn signal(&self, name: &str) {
