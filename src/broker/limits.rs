@@ -46,12 +46,13 @@ pub struct Limits {
 
     /// Bytes of all that is remembered of producers.
     ///
-    /// 32 MiB: 65,536 who said a few things each, or 14,000 who said more than is remembered.
+    /// 32 MiB: 65,536 who said a few things each, or 7,500 who said more than is remembered.
     pub producer_bytes: usize,
 
     /// Last messages of a producer whose places are remembered.
     ///
-    /// 64: a client resends what was not acknowledged, and no client should have more than this under way.
+    /// 128: a client resends what was not acknowledged, and the relay's clients are told that they may
+    /// have as much under way. Below that a resend of what is in the log would look too old.
     pub remembered: usize,
 
     /// A producer is not forgotten for so many milliseconds after it was last heard. Then it may be.
@@ -78,7 +79,7 @@ impl Default for Limits {
             idle_ms: 24 * 3_600_000,
             producers: 65_536,
             producer_bytes: 32 << 20,
-            remembered: 64,
+            remembered: 128,
             remember_ms: 3_600_000,
             queue_bytes: 32 << 20,
         }

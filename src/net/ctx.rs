@@ -202,6 +202,17 @@ impl Ctx<'_> {
         self.core.adopt(stream, u16::try_from(listener).unwrap_or(u16::MAX))
     }
 
+    /// How many connections there may be before nobody more is accepted.
+    pub fn connections_max(&self) -> usize {
+        self.core.limits.connections_max
+    }
+
+    /// Changes [`connections_max`](Self::connections_max): loops that hand connections to each other hand
+    /// over the room for them, too. Nobody is closed when it shrinks.
+    pub fn set_connections_max(&mut self, max: usize) {
+        self.core.limits.connections_max = max;
+    }
+
     /// Accepts nobody until told otherwise; the backlog holds those who come.
     pub fn pause_accepting(&mut self) {
         self.core.accept_paused = true;

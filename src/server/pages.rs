@@ -15,7 +15,6 @@ pub(super) fn files() -> Files {
     files.add("/chat.css", "text/css; charset=utf-8", include_bytes!("page/chat.css"));
     files.add("/chat.js", script, include_bytes!("page/chat.js"));
     files.add("/talk.js", script, include_bytes!("page/talk.js"));
-    files.add("/talk.js", script, include_bytes!("page/talk.js"));
     files.add("/text.js", script, include_bytes!("page/text.js"));
     files.add("/wire.js", script, include_bytes!("page/wire.js"));
     files.add("/icon.svg", "image/svg+xml", include_bytes!("page/icon.svg"));

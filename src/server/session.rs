@@ -1,6 +1,6 @@
 //! One connection's state, from its first byte to its last.
 
-use crate::http::{self, Requests};
+use crate::http::Requests;
 use crate::net::Token;
 use crate::proto::{Connection, Keepalive};
 use crate::relay::{ConnId, Dialect};
@@ -30,12 +30,6 @@ pub(super) enum Stage {
 pub(super) struct Visit {
     pub(super) requests: Requests,
     pub(super) bytes: Vec<u8>,
-}
-
-impl Visit {
-    pub(super) fn new(limits: http::Limits) -> Self {
-        Self { requests: Requests::new(limits), bytes: Vec::new() }
-    }
 }
 
 /// An open WebSocket.

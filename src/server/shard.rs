@@ -1,6 +1,7 @@
 //! One loop thread: its sockets, its sessions and its hub, a small node of a cluster. What the loop calls
 //! is here; what it comes to, by stage, is in `visit` and `talk`.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,10 @@ use std::time::Duration;
 use super::bridge::Bridge;
 use super::common::Common;
 use super::session::{Session, Sessions, Stage, Visit};
-use crate::http;
+use crate::http::{self, Requests};
 use crate::net::{Close, Closed, Ctx, Driver, Mail, Peer, Stream, Timer, Token};
 use crate::proto::{CloseCode, CloseFrame, Duty};
-use crate::relay::{self, Effect, Hub};
+use crate::relay::{self, ConnId, Effect, Hub};
 
 /// Handshake, and the answer to a close.
 pub(super) const DEADLINE: Timer = Timer::First;
@@ -35,6 +36,8 @@ pub(super) struct Shard {
     /// Of all loops, by their numbers.
     pub(super) mails: Vec<Mail<Post>>,
     pub(super) draining: bool,
+    /// Connections that other loops took in and passed on with the room for them: whom to give that back.
+    borrowed: HashMap<ConnId, u8>,
     /// Scratch, empty between calls.
     pub(super) out: Vec<u8>,
     pub(super) effects: Vec<Effect>,
@@ -49,6 +52,8 @@ pub(super) enum Post {
     News,
     /// A connection that belongs here.
     Adopt(Box<Moving>),
+    /// One connection that was passed on has ended, so that there is room for another here.
+    Room,
 }
 
 /// A connection on its way from one loop to another.
@@ -57,6 +62,8 @@ pub(super) struct Moving {
     pub(super) stream: Stream,
     /// What it has said and nobody has answered.
     pub(super) bytes: Vec<u8>,
+    /// The loop that took it in.
+    pub(super) from: u8,
 }
 
 impl Shard {
@@ -69,6 +76,7 @@ impl Shard {
             sessions: Sessions::new(number),
             mails: Vec::new(),
             draining: false,
+            borrowed: HashMap::new(),
             out: Vec::new(),
             effects: Vec::new(),
             common,
@@ -84,14 +92,19 @@ impl Shard {
     }
 
     /// A new connection, here or from another loop. False if it is turned away.
-    fn begin(&mut self, ctx: &mut Ctx<'_>, token: Token, peer: Option<Peer>) -> bool {
-        let visit = Visit::new(http::Limits {
-            head_bytes_max: self.common.config.head.head_bytes_max,
-            fields_max: self.common.config.head.headers_max,
-            ..http::Limits::default()
-        });
+    fn begin(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        token: Token,
+        peer: Option<Peer>,
+        from: Option<u8>,
+    ) -> bool {
+        let visit = Visit { requests: self.requests(), bytes: Vec::new() };
         ctx.set_timer(token, DEADLINE, self.common.config.handshake_timeout);
         let conn = self.sessions.begin(token, Stage::Visiting(Box::new(visit)));
+        if let Some(from) = from {
+            self.borrowed.insert(conn, from);
+        }
         if let Some(Peer::Tcp(address)) = peer
             && !self.common.admission.admit(conn, address.ip())
         {
@@ -100,6 +113,15 @@ impl Shard {
             return false;
         }
         true
+    }
+
+    /// The reader of a connection's requests, before its first.
+    pub(super) fn requests(&self) -> Requests {
+        Requests::new(http::Limits {
+            head_bytes_max: self.common.config.head.head_bytes_max,
+            fields_max: self.common.config.head.headers_max,
+            ..http::Limits::default()
+        })
     }
 
     /// Bytes of a peer, whatever it is to us.
@@ -115,8 +137,32 @@ impl Shard {
     pub(super) fn forget(&mut self, ctx: &mut Ctx<'_>, token: Token) {
         if let Some(Session { conn, .. }) = self.sessions.end(token) {
             self.common.admission.leave(conn);
+            if let Some(from) = self.borrowed.remove(&conn) {
+                self.give_back_room(ctx, from);
+            }
             self.hub.close(conn, &mut self.effects);
             self.settle(ctx, None);
+        }
+    }
+
+    /// Takes a connection of another loop, and the room for it: all loops together never have more.
+    fn adopt(&mut self, ctx: &mut Ctx<'_>, moving: Moving) {
+        let Moving { stream, mut bytes, from } = moving;
+        ctx.set_connections_max(ctx.connections_max() + 1);
+        let Ok(token) = ctx.adopt(stream, 0) else {
+            return self.give_back_room(ctx, from);
+        };
+        let peer = ctx.remote(token);
+        if self.begin(ctx, token, peer, Some(from)) {
+            self.heard(ctx, token, &mut bytes);
+        }
+    }
+
+    fn give_back_room(&mut self, ctx: &mut Ctx<'_>, to: u8) {
+        // Where nobody takes it the room stays here and is not lost.
+        let mail = self.mails.get(usize::from(to));
+        if mail.is_some_and(|mail| mail.post(Post::Room).is_ok()) {
+            ctx.set_connections_max(ctx.connections_max().saturating_sub(1));
         }
     }
 
@@ -184,7 +230,7 @@ impl Driver for Shard {
     type Mail = Post;
 
     fn accepted(&mut self, ctx: &mut Ctx<'_>, token: Token, _: usize, peer: Peer) {
-        if !self.begin(ctx, token, Some(peer)) {
+        if !self.begin(ctx, token, Some(peer), None) {
             return;
         }
         if matches!(peer, Peer::Tcp(_))
@@ -241,15 +287,8 @@ impl Driver for Shard {
                 self.bridge.rang();
                 self.settle(ctx, None);
             }
-            Post::Adopt(moving) => {
-                let Moving { stream, mut bytes } = *moving;
-                if let Ok(token) = ctx.adopt(stream, 0) {
-                    let peer = ctx.remote(token);
-                    if self.begin(ctx, token, peer) {
-                        self.heard(ctx, token, &mut bytes);
-                    }
-                }
-            }
+            Post::Adopt(moving) => self.adopt(ctx, *moving),
+            Post::Room => ctx.set_connections_max(ctx.connections_max() + 1),
         }
     }
 

@@ -118,18 +118,21 @@ impl Shard {
     }
 
     /// Passes the connection to the loop whose hub knows everybody of its dialect.
-    pub(super) fn hand_over(&mut self, ctx: &mut Ctx<'_>, token: Token, visit: Box<Visit>) {
+    pub(super) fn hand_over(&mut self, ctx: &mut Ctx<'_>, token: Token, mut visit: Box<Visit>) {
         match ctx.release(token) {
             Some(stream) => {
                 self.forget(ctx, token);
-                let moving = Moving { stream, bytes: visit.bytes };
-                if let Some(mail) = self.mails.first() {
-                    // If that loop has ended, or is swamped, the socket closes here.
-                    let _ = mail.post(Post::Adopt(Box::new(moving)));
+                let moving = Moving { stream, bytes: visit.bytes, from: self.number };
+                let post = self.mails.first().map(|mail| mail.post(Post::Adopt(Box::new(moving))));
+                // If that loop has ended, or is swamped, the socket closes here. Else the room for
+                // another goes with it and comes back at its end.
+                if matches!(post, Some(Ok(()))) {
+                    ctx.set_connections_max(ctx.connections_max().saturating_sub(1));
                 }
             }
             None => {
-                // An answer is still on its way; the request waits for it to leave.
+                // An answer is still on its way; the request waits for it to leave, and is read anew then.
+                visit.requests = self.requests();
                 ctx.pause(token);
                 ctx.set_timer(token, HELD, MOVE_RETRY);
                 self.sessions.put(token, Stage::Visiting(visit));

@@ -25,6 +25,8 @@ pub(crate) struct Actor {
     stream: TcpStream,
     connection: Connection,
     open: bool,
+    /// Ordinary responses that come before the upgrade's and are passed over.
+    pages: usize,
     auto_close: bool,
     over: bool,
     head: Vec<u8>,
@@ -68,6 +70,7 @@ impl Actor {
             stream,
             connection: Connection::client(Config::default(), |bytes: &mut [u8]| bytes.fill(7)),
             open: false,
+            pages: 0,
             auto_close: true,
             over: false,
             head: Vec::new(),
@@ -85,6 +88,12 @@ impl Actor {
         );
         actor.saw.remove(0);
         actor
+    }
+
+    /// Passes over so many ordinary responses before the one that opens the WebSocket.
+    pub(crate) fn behind_pages(mut self, pages: usize) -> Self {
+        self.pages = pages;
+        self
     }
 
     /// Does not answer a close by itself.
@@ -167,6 +176,15 @@ impl Actor {
                 known.eq_ignore_ascii_case(name).then(|| value.to_owned())
             })
         };
+        if status != 101 && self.pages > 0 {
+            let len: usize = field("Content-Length").unwrap().parse().unwrap();
+            if rest.len() < len {
+                self.head = [head.as_bytes(), &rest].concat();
+                return;
+            }
+            self.pages -= 1;
+            return self.take(&mut rest[len..]);
+        }
         if status != 101 {
             self.saw.push(Saw::Http(status));
             return;
