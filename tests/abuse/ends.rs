@@ -107,7 +107,6 @@ pub(crate) fn certificate(name: &str) -> (PathBuf, PathBuf) {
 }
 
 #[test]
-#[ignore = "needs --tls-cert"]
 fn a_certificate_that_cannot_be_read_is_said_with_its_path_and_status_1() {
     let (certificate, key) = certificate("unreadable");
     let (other, other_key) = self::certificate("other");

@@ -117,7 +117,6 @@ fn an_upgrade_with_lengths_that_conflict_is_refused() {
 }
 
 #[test]
-#[ignore = "needs pages that are served by the http island"]
 fn a_page_asked_for_with_lengths_that_conflict_is_refused() {
     let trial = Trial::start(&[]);
     for lines in AMBIGUOUS {

@@ -24,8 +24,12 @@ impl Server {
         let addresses = (0..1 + usize::from(v6))
             .map(|_| {
                 let line = lines.next().expect("the server says where it listens").unwrap();
-                let url = line.strip_prefix("chat on http://").expect("a URL to open");
-                url.trim_end_matches('/').parse().unwrap()
+                let url = line.strip_prefix("chat on http").expect("a URL to open");
+                url.trim_start_matches("s://")
+                    .trim_start_matches("://")
+                    .trim_end_matches('/')
+                    .parse()
+                    .unwrap()
             })
             .collect();
         Self { child, addresses }
