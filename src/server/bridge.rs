@@ -319,12 +319,12 @@ fn elsewhere(passing: &Passing) -> Option<Elsewhere> {
     })
 }
 
-/// Bytes waiting at another loop at which who speaks is made to wait: five thousand of the smallest
-/// messages, some milliseconds of its work.
-const SLOW: usize = 1 << 20;
+/// Bytes waiting at another loop at which who speaks is made to wait: some thousand of the smallest
+/// messages, a few milliseconds of its work.
+const SLOW: usize = 512 << 10;
 /// Bytes at which nothing more is handed over, well below what the broker refuses. As the smallest
 /// messages take half as much again as is counted, this is what a flood may cost a loop.
-const FULL: usize = 4 << 20;
+const FULL: usize = 2 << 20;
 
 /// Milliseconds since 1970 (UTC).
 pub(super) fn now_ms() -> u64 {

@@ -1,6 +1,6 @@
 //! Peers that are slow, or say nothing, or are gone without a word.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -232,27 +232,4 @@ fn a_head_of_pieces_that_come_in_time_is_no_slowloris() {
     slow.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 101");
     trial.survived();
-}
-
-#[test]
-fn who_connects_to_the_tls_port_and_says_nothing_is_given_up_at_the_handshake_timeout() {
-    let (certificate, key) = crate::ends::certificate("silent");
-    let files = [certificate.to_str().unwrap(), key.to_str().unwrap()];
-    let trial = crate::process::Server::start(&[
-        "--handshake-timeout",
-        "1",
-        "--tls-cert",
-        files[0],
-        "--tls-key",
-        files[1],
-    ]);
-    // Nothing, half a hello, and HTTP where TLS is spoken.
-    for bytes in [&b""[..], &[0x16, 3, 1, 0, 200, 1], b"GET / HTTP/1.1\r\n\r\n"] {
-        let mut stream = dial(trial.addresses[0]);
-        stream.write_all(bytes).unwrap();
-        let mut rest = Vec::new();
-        if let Err(error) = stream.read_to_end(&mut rest) {
-            assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
-        }
-    }
 }
