@@ -177,6 +177,12 @@ impl Broker for Memory {
         let others = state.queues.iter().filter(|&(&node, _)| node != self.node);
         others.map(|(_, queue)| queue.bytes()).max().unwrap_or(0)
     }
+
+    fn audience(&self, channel: &str) -> Option<usize> {
+        let state = self.shared.state();
+        let others = state.channels.followers(channel).iter().filter(|&&node| node != self.node);
+        others.filter_map(|node| state.queues.get(node)).map(Queue::bytes).max()
+    }
 }
 
 impl Drop for Memory {

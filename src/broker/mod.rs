@@ -82,4 +82,8 @@ pub trait Broker {
     /// Bytes of entries and passings that wait at the slowest other node. Callers slow their senders
     /// down by it, well before the hard bound refuses ([`Limits::queue_bytes`]).
     fn backlog(&self) -> usize;
+
+    /// The same of those other nodes that follow the channel; `None` if none does: what would be passed
+    /// there need not be made.
+    fn audience(&self, channel: &str) -> Option<usize>;
 }

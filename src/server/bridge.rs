@@ -90,9 +90,20 @@ impl Bridge {
         self.broker.keeps(channel)
     }
 
-    /// Whether other loops lag behind so far that who speaks should wait for them.
+    /// Whether other loops lag behind so far that who spoke just now should wait for them.
     pub(super) fn is_congested(&mut self) -> bool {
-        std::mem::take(&mut self.spoke) && (!self.held.is_empty() || self.broker.backlog() > SLOW)
+        std::mem::take(&mut self.spoke) && self.is_behind()
+    }
+
+    /// Whether they lag behind so far that who waits for them should go on waiting.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_holding() || self.broker.backlog() > SLOW
+    }
+
+    /// Whether something is held for them already. Then nobody else is to be heard either: each of a
+    /// thousand speakers who have not had to wait yet would add a turn's worth.
+    pub(super) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
     }
 
     /// Tells the broker what the hub wants of it.
@@ -126,6 +137,9 @@ impl Bridge {
                 let request = Request::Read { channel, before, after, limit };
                 self.submit(ask, Answer::Page, request);
             }
+            // A room is mostly on one loop alone, and a flood in it is no concern of the others.
+            Effect::Elsewhere(what)
+                if what.is_for_followers() && self.broker.audience(what.channel()).is_none() => {}
             Effect::Elsewhere(what) | Effect::Introduce { what, .. } => {
                 self.send(Held::Pass(passing(&what)));
             }
@@ -308,10 +322,12 @@ fn elsewhere(passing: &Passing) -> Option<Elsewhere> {
     })
 }
 
-/// Bytes waiting at another loop at which who speaks is made to wait: some milliseconds of its work.
-const SLOW: usize = 4 << 20;
-/// Bytes at which nothing more is handed over, well below what the broker refuses.
-const FULL: usize = 16 << 20;
+/// Bytes waiting at another loop at which who speaks is made to wait: some thousand of the smallest
+/// messages, a few milliseconds of its work.
+const SLOW: usize = 512 << 10;
+/// Bytes at which nothing more is handed over, well below what the broker refuses. As the smallest
+/// messages take half as much again as is counted, this is what a flood may cost a loop.
+const FULL: usize = 2 << 20;
 
 /// Milliseconds since 1970 (UTC).
 pub(super) fn now_ms() -> u64 {

@@ -262,10 +262,7 @@ impl Driver for Shard {
     fn timer(&mut self, ctx: &mut Ctx<'_>, token: Token, timer: Timer) {
         match timer {
             KEEPALIVE => self.keep_alive(ctx, token),
-            HELD => {
-                ctx.resume(token);
-                self.drained(ctx, token);
-            }
+            HELD => self.go_on(ctx, token),
             DEADLINE => match self.sessions.of(token).map(|it| &it.stage) {
                 Some(Stage::Visiting(visit)) => {
                     let busy = visit.requests.is_busy();

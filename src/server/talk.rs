@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::session::{Stage, Talk};
+use super::session::{Session, Stage, Talk};
 use super::shard::{DEADLINE, HELD, Shard};
-use crate::net::{Close, Ctx, Sent, Token};
+use crate::net::{Close, Ctx, Driver, Sent, Token};
 use crate::proto::{
     CloseCode, CloseFrame, Event, Input, Message, Outbound, Prepared, ReadyState, Transport,
 };
@@ -22,6 +22,11 @@ impl Shard {
         bytes: &mut [u8],
     ) {
         talk.keepalive.heard(ctx.now());
+        if self.bridge.is_holding() && talk.dialect != Dialect::Echo {
+            ctx.give_back(token, bytes);
+            self.wait_for_others(ctx, token);
+            return self.sessions.put(token, Stage::Talking(talk));
+        }
         let mut out = std::mem::take(&mut self.out);
         let was_open = talk.connection.ready_state() == ReadyState::Open;
         let (rx, tx) = talk.connection.split_mut();
@@ -79,10 +84,30 @@ impl Shard {
         }
         self.sessions.put(token, Stage::Talking(talk));
         if self.bridge.is_congested() {
-            // Other loops have not taken what was said: who says it waits for them.
-            ctx.pause(token);
-            ctx.set_timer(token, HELD, CONGESTION_WAIT);
+            self.wait_for_others(ctx, token);
         }
+    }
+
+    /// Other loops have not taken what was said: who says it is not heard meanwhile.
+    fn wait_for_others(&mut self, ctx: &mut Ctx<'_>, token: Token) {
+        ctx.pause(token);
+        ctx.set_timer(token, HELD, CONGESTION_WAIT);
+    }
+
+    /// Hears a connection again that had to wait, if what it waited for is over.
+    pub(super) fn go_on(&mut self, ctx: &mut Ctx<'_>, token: Token) {
+        // What is held for them goes out as soon as they have room.
+        self.settle(ctx, None);
+        let now = ctx.now();
+        if self.bridge.is_behind()
+            && let Some(Session { stage: Stage::Talking(talk), .. }) = self.sessions.of(token)
+        {
+            // It is not its fault that nothing is heard of it.
+            talk.keepalive.heard(now);
+            return self.wait_for_others(ctx, token);
+        }
+        ctx.resume(token);
+        self.drained(ctx, token);
     }
 
     /// Does what the hub wants done, and what that leads to. `own`: the session that is being heard,

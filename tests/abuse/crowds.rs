@@ -233,7 +233,6 @@ fn at_the_limit_of_connections_the_next_waits_and_the_held_are_served() {
 }
 
 #[test]
-#[ignore = "needs --max-per-ip"]
 fn one_address_has_so_many_connections_and_another_is_let_in() {
     let trial = Trial::start(&["--max-per-ip", "11"]);
     let clients: Vec<_> = (0..30).map(|_| TcpStream::connect(trial.address()).unwrap()).collect();
@@ -260,7 +259,6 @@ fn one_address_has_so_many_connections_and_another_is_let_in() {
 }
 
 #[test]
-#[ignore = "needs --shards"]
 fn one_client_s_flood_starves_nobody_of_its_shard_or_another() {
     let trial = Trial::start(&["--shards", "2"]);
     let many = frame(0x82, b"x", true, None).repeat(10_000);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::actor::{Actor, Saw, frame};
 use crate::process::fails;
-use crate::trial::{GROWTH_MAX, Trial, dial, pour, upgrade};
+use crate::trial::{GROWTH_MAX, Trial, certificate, dial, pour, upgrade};
 
 #[test]
 fn sigterm_under_load_says_1001_to_every_reader_and_ends_with_0_whoever_is_stalled() {
@@ -95,22 +95,10 @@ fn a_port_in_use_is_said_and_whoever_has_it_is_not_disturbed() {
     trial.held_within(GROWTH_MAX);
 }
 
-/// A certificate and its key, in files of their own.
-pub(crate) fn certificate(name: &str) -> (PathBuf, PathBuf) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let file = |kind: &str, text: String| {
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{kind}.pem"));
-        std::fs::write(&path, text).unwrap();
-        path
-    };
-    (file("cert", made.cert.pem()), file("key", made.signing_key.serialize_pem()))
-}
-
 #[test]
-#[ignore = "needs --tls-cert"]
 fn a_certificate_that_cannot_be_read_is_said_with_its_path_and_status_1() {
     let (certificate, key) = certificate("unreadable");
-    let (other, other_key) = self::certificate("other");
+    let (other, other_key) = crate::trial::certificate("other");
     let none = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("there-is-none.pem");
     let nonsense = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("nonsense.pem");
     std::fs::write(&nonsense, "this is no certificate\n").unwrap();

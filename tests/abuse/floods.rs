@@ -81,11 +81,13 @@ fn a_flood_of_tiny_messages_that_nobody_hears_starves_nobody() {
     let trial = Trial::start(&[]);
     let many = masked(0x82, b"x").repeat(10_000);
     thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                let mut greedy = upgrade(trial.address(), "/broadcast?room=empty", None);
+        for room in ["one", "two", "three"] {
+            let (trial, many) = (&trial, &many);
+            scope.spawn(move || {
+                let target = format!("/broadcast?room={room}");
+                let mut greedy = upgrade(trial.address(), &target, None);
                 // A million messages.
-                pour_all(&mut greedy, &many, 7_000_000);
+                pour_all(&mut greedy, many, 7_000_000);
             });
         }
     });

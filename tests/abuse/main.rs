@@ -14,10 +14,13 @@ mod actor;
 mod process;
 
 mod bombs;
+mod chats;
 mod crowds;
 mod ends;
 mod floods;
 mod frames;
 mod heads;
+mod secrets;
+mod shards;
 mod silence;
 mod trial;

@@ -3,12 +3,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use sockeye::client::{Client, Received};
+use sockeye::client::{Client, Connect, Received, Stream};
 
 use crate::process::Server;
 
@@ -21,6 +22,8 @@ const ROUND_TRIP_MAX: Duration = Duration::from_secs(2);
 
 pub(crate) struct Trial {
     pub(crate) server: Server,
+    /// What is trusted, where the server speaks TLS.
+    authority: Option<PathBuf>,
     /// Resident bytes before the abuse, when the highest mark was set back to that.
     pub(crate) memory: usize,
     stop: Arc<AtomicBool>,
@@ -35,9 +38,20 @@ struct Verdict {
 impl Trial {
     /// A server with these flags, settled, and a good client that goes round and round on it.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let server = Server::start(arguments);
-        let mut client = Client::connect(&format!("ws://{}/echo", server.addresses[0])).unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(20)));
+        Self::begin(Server::start(arguments), None)
+    }
+
+    /// The same with TLS. The name is for the files of its certificate.
+    pub(crate) fn start_tls(name: &str, arguments: &[&str]) -> Self {
+        let (certificate, key) = certificate(name);
+        let files =
+            ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+        let server = Server::start(&[&files[..], arguments].concat());
+        Self::begin(server, Some(certificate))
+    }
+
+    fn begin(server: Server, authority: Option<PathBuf>) -> Self {
+        let mut client = connect(server.addresses[0], authority.as_ref());
         for round in 0..50 {
             go_round(&mut client, round);
         }
@@ -60,11 +74,16 @@ impl Trial {
             }
             verdict
         });
-        Self { server, memory, stop, good: Some(good) }
+        Self { server, authority, memory, stop, good: Some(good) }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.addresses[0]
+    }
+
+    /// One more client, of `/echo`.
+    pub(crate) fn client(&self) -> Client<Stream> {
+        connect(self.address(), self.authority.as_ref())
     }
 
     /// The abuse is over: the good client was served all the time, a newcomer is, and memory stayed bounded.
@@ -76,9 +95,7 @@ impl Trial {
     /// As [`survived`](Self::survived), with a bound of its own on the memory.
     #[track_caller]
     pub(crate) fn survived_within(self, growth_max: usize) {
-        let url = format!("ws://{}/echo", self.address());
-        let mut newcomer = Client::connect(&url).expect("a newcomer is let in");
-        newcomer.set_read_timeout(Some(Duration::from_secs(20)));
+        let mut newcomer = self.client();
         go_round(&mut newcomer, 0);
         self.held_within(growth_max);
     }
@@ -132,7 +149,17 @@ impl Trial {
     }
 }
 
-fn go_round(client: &mut Client, round: usize) {
+fn connect(address: SocketAddr, authority: Option<&PathBuf>) -> Client<Stream> {
+    let connect = match authority {
+        Some(file) => Connect::new().ca_file(file).open(&format!("wss://{address}/echo")),
+        None => Connect::new().open(&format!("ws://{address}/echo")),
+    };
+    let mut client = connect.expect("a newcomer is let in");
+    client.set_read_timeout(Some(Duration::from_secs(20)));
+    client
+}
+
+fn go_round(client: &mut Client<Stream>, round: usize) {
     let said = format!("round {round}");
     client.text(&said).unwrap();
     loop {
@@ -149,6 +176,18 @@ fn highest(server: &Server) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+}
+
+/// A certificate and its key, in files of their own.
+pub(crate) fn certificate(name: &str) -> (PathBuf, PathBuf) {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let file = |kind: &str, text: String| {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{kind}.pem"));
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    (file("cert", made.cert.pem()), file("key", made.signing_key.serialize_pem()))
 }
 
 /// A TCP connection that knows no protocol.

@@ -241,6 +241,28 @@ fn what_waits_for_a_stuck_node_is_bounded_and_the_sender_is_told() {
 }
 
 #[test]
+fn an_audience_is_the_others_that_follow_and_the_slowest_of_them_counts() {
+    let cluster = cluster(Limits::default());
+    let [mut ann, mut bob, mut eve] = [(); 3].map(|()| silent(&cluster));
+    ann.follow("tea");
+    assert_eq!(ann.audience("tea"), None, "she alone is none");
+    bob.follow("tea");
+    eve.follow("coffee");
+    assert_eq!(ann.audience("tea"), Some(0));
+    ann.pass(passing(Some("coffee"), "x")).unwrap();
+    assert_eq!(ann.audience("tea"), Some(0), "who does not follow does not count");
+    ann.pass(passing(Some("tea"), "x")).unwrap();
+    let one = ann.audience("tea").unwrap();
+    assert!(one > 0);
+    eve.follow("tea");
+    ann.pass(passing(Some("tea"), "x")).unwrap();
+    poll(&mut bob);
+    assert_eq!(ann.audience("tea"), Some(2 * one), "eve's");
+    drop((bob, eve));
+    assert_eq!(ann.audience("tea"), None);
+}
+
+#[test]
 fn a_refused_message_uses_up_neither_a_place_nor_its_number() {
     let limits = Limits { queue_bytes: 2000, ..Limits::default() };
     let cluster = cluster(limits);

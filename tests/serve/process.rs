@@ -29,6 +29,7 @@ impl Server {
     pub(crate) fn listening(arguments: &[&str], places: usize) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sockeye"))
             .args(arguments)
+            .env("SOCKEYE_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
