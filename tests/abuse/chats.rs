@@ -276,6 +276,27 @@ fn a_flood_of_raw_clients_into_kept_rooms_costs_no_more_than_the_memory_for_hist
 }
 
 #[test]
+fn a_room_remembers_so_many_messages_and_so_many_bytes() {
+    for (flag, value, kept) in
+        [("--history-messages", "7", 7..8), ("--history-bytes", "64KiB", 5..7)]
+    {
+        let trial = Trial::start(&[flag, value]);
+        let mut speaker = Chatter::open(trial.address(), "/chat?user=speaker&room=tea");
+        for seq in 1..=20 {
+            let body = "x".repeat(10_000);
+            speaker.ask(&json!({"op": "say", "room": "tea", "seq": seq, "body": body}));
+            speaker.until("ack");
+        }
+        speaker.ask(&json!({"op": "history", "room": "tea"}));
+        let page = speaker.until("history");
+        let messages = page["messages"].as_array().unwrap();
+        assert!(kept.contains(&messages.len()), "{flag} {value}: {}", messages.len());
+        assert_eq!(messages.last().unwrap()["offset"], 20, "the newest stay");
+        trial.survived();
+    }
+}
+
+#[test]
 fn messages_of_16_mib_into_a_kept_room_are_told_and_not_kept() {
     let trial = Trial::start(&[]);
     let mut host = Chatter::open(trial.address(), "/chat?user=host&room=tea");
