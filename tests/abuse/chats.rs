@@ -159,6 +159,34 @@ fn pages_of_history_that_are_never_read_cost_bounded_memory_and_who_reads_gets_a
 }
 
 #[test]
+fn rooms_that_are_resumed_by_many_who_never_read_cost_bounded_memory() {
+    let trial = Trial::start(&[]);
+    let message = frame(0x81, &[b'x'; 8000], true, None);
+    let mut resume = serde_json::Map::new();
+    for room in 0..24 {
+        let joined = format!("/chat?user=host&room=r{room}");
+        let mut host = Chatter::open(trial.address(), &joined);
+        let epoch = host.until("joined")["epoch"].clone();
+        resume.insert(format!("r{room}"), json!({"epoch": epoch, "offset": 0}));
+        let mut raw = upgrade(trial.address(), &format!("/broadcast?room=r{room}"), None);
+        crate::trial::pour_all(&mut raw, &message, 600_000);
+        while host.until("message")["offset"].as_u64().unwrap() < 70 {}
+    }
+    let hello = json!({"op": "hello", "user": "eve", "resume": resume}).to_string();
+    let deaf: Vec<_> = (0..8)
+        .map(|_| {
+            let mut stream = upgrade(trial.address(), "/chat", None);
+            stream.write_all(&masked(&hello)).unwrap();
+            stream
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(500));
+    drop(deaf);
+    // The rooms are 14 MB; half a megabyte of each for everybody would be 100.
+    trial.survived_within((14 << 20) + GROWTH_MAX);
+}
+
+#[test]
 fn a_new_producer_with_each_message_costs_what_little_is_remembered_of_it() {
     let trial = Trial::start(&[]);
     thread::scope(|scope| {
