@@ -325,6 +325,21 @@ fn a_room_remembers_so_many_messages_and_so_many_bytes() {
 }
 
 #[test]
+fn a_page_of_history_has_a_hundred_messages_at_most_whatever_is_asked_for() {
+    let trial = Trial::start(&[]);
+    let mut speaker = Chatter::open(trial.address(), "/chat?user=speaker&room=tea");
+    let say = masked(r#"{"op":"say","room":"tea","body":0}"#);
+    speaker.actor.write(&say.repeat(130));
+    for limit in [100, 101, 1_000_000_000] {
+        speaker.ask(&json!({"op": "history", "room": "tea", "limit": limit}));
+        let page = speaker.until("history");
+        assert_eq!(page["messages"].as_array().unwrap().len(), 100);
+        assert_eq!(page["more"], true);
+    }
+    trial.survived();
+}
+
+#[test]
 fn messages_of_16_mib_into_a_kept_room_are_told_and_not_kept() {
     let trial = Trial::start(&[]);
     let mut host = Chatter::open(trial.address(), "/chat?user=host&room=tea");
