@@ -35,6 +35,8 @@ pub(super) struct Shard {
     /// Of all loops, by their numbers.
     pub(super) mails: Vec<Mail<Post>>,
     pub(super) draining: bool,
+    /// What telling many has cost since a turn began, in the measure that `talk` bounds turns by.
+    pub(super) told: usize,
     /// Scratch, empty between calls.
     pub(super) out: Vec<u8>,
     pub(super) effects: Vec<Effect>,
@@ -69,6 +71,7 @@ impl Shard {
             sessions: Sessions::new(number),
             mails: Vec::new(),
             draining: false,
+            told: 0,
             out: Vec::new(),
             effects: Vec::new(),
             common,
