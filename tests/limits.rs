@@ -9,14 +9,21 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sockeye::{http, net, proto, relay, server};
+use sockeye::{broker, http, net, proto, relay, server};
 
 /// Structs of limits whose name does not say so.
 const ALSO_LIMITS: [&str; 4] = ["Marks", "Rates", "ListenOptions", "History"];
 
 /// Constants that are named like limits and measure or spell something.
-const NO_LIMITS: [&str; 4] =
-    ["PLACE_BYTES", "CONNECTION_BYTES", "SERVER_MAX_WINDOW_BITS", "CLIENT_MAX_WINDOW_BITS"];
+const NO_LIMITS: [&str; 6] = [
+    "PLACE_BYTES",
+    "CONNECTION_BYTES",
+    "SERVER_MAX_WINDOW_BITS",
+    "CLIENT_MAX_WINDOW_BITS",
+    // What JavaScript's numbers hold, and what a byte does.
+    "WHOLE_MAX",
+    "DEPTH_MAX",
+];
 
 /// The defaults, as the code has them, by the name that the rows begin with.
 fn defaults() -> BTreeMap<&'static str, String> {
@@ -31,8 +38,11 @@ fn defaults() -> BTreeMap<&'static str, String> {
         ("net::ListenOptions", shown(&net::ListenOptions::default())),
         ("http::Limits", shown(&http::Limits::default())),
         ("relay::Limits", shown(&relay::Limits::default())),
+        ("relay::ChatLimits", shown(&relay::ChatLimits::default())),
         ("relay::Rates", shown(&relay::Rates::default())),
+        ("broker::Limits", shown(&broker::Limits::default())),
         ("server::Config", shown(&server::Config::default())),
+        ("server::History", shown(&server::History::default())),
     ])
 }
 
@@ -74,7 +84,7 @@ fn rows() -> Vec<Row> {
             is_limit,
         });
     }
-    assert!(rows.len() > 40, "only {} rows were understood", rows.len());
+    assert!(rows.len() > 100, "only {} rows were understood", rows.len());
     rows
 }
 
@@ -170,6 +180,10 @@ fn plain(default: &str) -> String {
         Some((number, "MiB")) => times(number, 1 << 20),
         Some((number, unit @ ("s" | "ms"))) => format!("{number}{unit}"),
         _ if default == "none" => "None".to_owned(),
+        _ if default == "the CPUs" => {
+            let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+            cpus.min(server::SHARDS_MAX).to_string()
+        }
         _ => default,
     }
 }
@@ -242,5 +256,5 @@ fn the_defaults_are_those_of_the_code() {
             judged += 1;
         }
     }
-    assert!(judged > 40, "only {judged} defaults were compared");
+    assert!(judged > 90, "only {judged} defaults were compared");
 }

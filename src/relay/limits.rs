@@ -118,7 +118,7 @@ pub struct ChatLimits {
     /// 60: a person at a console mistypes less, a broken program more.
     pub faults: u32,
 
-    /// Messages over the rate in a row, until the connection is closed with 4029.
+    /// Messages over the rate, less those within it, until the connection is closed with 4029.
     ///
     /// 1000: a client that hears `rate_limited` that often does not listen.
     pub over_rate: u16,

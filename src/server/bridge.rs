@@ -97,7 +97,7 @@ impl Bridge {
 
     /// Whether they lag behind so far that who waits for them should go on waiting.
     pub(super) fn is_behind(&self) -> bool {
-        self.is_holding() || self.broker.backlog() > SLOW
+        self.is_holding() || self.broker.backlog() > WAITING_SLOW_BYTES
     }
 
     /// Whether something is held for them already. Then nobody else is to be heard either: each of a
@@ -169,7 +169,7 @@ impl Bridge {
         while let Some(what) = self.held.pop_front() {
             if self.alone {
                 // There is nobody who could lag behind.
-            } else if self.broker.backlog() > FULL {
+            } else if self.broker.backlog() > WAITING_BYTES_MAX {
                 return self.held.push_front(what);
             }
             match what {
@@ -324,10 +324,10 @@ fn elsewhere(passing: &Passing) -> Option<Elsewhere> {
 
 /// Bytes waiting at another loop at which who speaks is made to wait: some thousand of the smallest
 /// messages, a few milliseconds of its work.
-const SLOW: usize = 512 << 10;
+const WAITING_SLOW_BYTES: usize = 512 << 10;
 /// Bytes at which nothing more is handed over, well below what the broker refuses. As the smallest
 /// messages take half as much again as is counted, this is what a flood may cost a loop.
-const FULL: usize = 2 << 20;
+const WAITING_BYTES_MAX: usize = 2 << 20;
 
 /// Milliseconds since 1970 (UTC).
 pub(super) fn now_ms() -> u64 {

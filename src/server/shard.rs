@@ -38,6 +38,8 @@ pub(super) struct Shard {
     pub(super) draining: bool,
     /// Connections that other loops took in and passed on with the room for them: whom to give that back.
     borrowed: HashMap<ConnId, u8>,
+    /// What telling many has cost since a turn began, in the measure that `talk` bounds turns by.
+    pub(super) told: usize,
     /// Scratch, empty between calls.
     pub(super) out: Vec<u8>,
     pub(super) effects: Vec<Effect>,
@@ -77,6 +79,7 @@ impl Shard {
             mails: Vec::new(),
             draining: false,
             borrowed: HashMap::new(),
+            told: 0,
             out: Vec::new(),
             effects: Vec::new(),
             common,

@@ -33,10 +33,11 @@ impl Shard {
         let len = bytes.len();
         let mut input = Input::new(bytes);
         let mut spent = 0;
+        self.told = 0;
         loop {
             // A read can hold a thousand messages that each come to a large answer: the others have their
             // turn between, and what waits for this peer does not grow beyond its marks at once.
-            let enough = out.len() >= TURN_ANSWERS_MAX || spent >= TURN_BYTES_MAX;
+            let enough = out.len() >= TURN_ANSWERS_MAX || spent + self.told >= TURN_BYTES_MAX;
             if enough && input.remaining() > 0 {
                 break;
             }
@@ -142,6 +143,7 @@ impl Shard {
             Effect::SendMany { to, message } => {
                 let Some(message) = as_message(&message) else { return };
                 let prepared = self.prepare(message);
+                self.told += to.len() * RECEIVER_COST;
                 for to in to {
                     match own {
                         Some(own) if own.conn == to => own.message(message),
@@ -264,6 +266,9 @@ fn too_slow(
 const TURN_BYTES_MAX: usize = 1 << 20;
 /// What a message counts beside its bytes, as small ones are work, too.
 const MESSAGE_COST: usize = 256;
+/// What each receiver of a message for many counts. A fraction of a message of its own: a crowded room is
+/// told some dozen messages in one turn, so that each socket is written to once for all of them.
+const RECEIVER_COST: usize = 32;
 /// Bytes of answers that one turn of one peer may bring: a socket's usual send buffer.
 const TURN_ANSWERS_MAX: usize = 64 << 10;
 /// The native chat's: come back and resume, nothing is lost.

@@ -159,6 +159,34 @@ fn pages_of_history_that_are_never_read_cost_bounded_memory_and_who_reads_gets_a
 }
 
 #[test]
+fn rooms_that_are_resumed_by_many_who_never_read_cost_bounded_memory() {
+    let trial = Trial::start(&[]);
+    let message = frame(0x81, &[b'x'; 8000], true, None);
+    let mut resume = serde_json::Map::new();
+    for room in 0..24 {
+        let joined = format!("/chat?user=host&room=r{room}");
+        let mut host = Chatter::open(trial.address(), &joined);
+        let epoch = host.until("joined")["epoch"].clone();
+        resume.insert(format!("r{room}"), json!({"epoch": epoch, "offset": 0}));
+        let mut raw = upgrade(trial.address(), &format!("/broadcast?room=r{room}"), None);
+        crate::trial::pour_all(&mut raw, &message, 600_000);
+        while host.until("message")["offset"].as_u64().unwrap() < 70 {}
+    }
+    let hello = json!({"op": "hello", "user": "eve", "resume": resume}).to_string();
+    let deaf: Vec<_> = (0..8)
+        .map(|_| {
+            let mut stream = upgrade(trial.address(), "/chat", None);
+            stream.write_all(&masked(&hello)).unwrap();
+            stream
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(500));
+    drop(deaf);
+    // The rooms are 14 MB; half a megabyte of each for everybody would be 100.
+    trial.survived_within((14 << 20) + GROWTH_MAX);
+}
+
+#[test]
 fn a_new_producer_with_each_message_costs_what_little_is_remembered_of_it() {
     let trial = Trial::start(&[]);
     thread::scope(|scope| {
@@ -271,6 +299,42 @@ fn a_flood_of_raw_clients_into_kept_rooms_costs_no_more_than_the_memory_for_hist
         drop(host);
         let mut raw = upgrade(trial.address(), &format!("/broadcast?room=r{room}"), None);
         crate::trial::pour_all(&mut raw, &message, 2 << 20);
+    }
+    trial.survived();
+}
+
+#[test]
+fn a_room_remembers_so_many_messages_and_so_many_bytes() {
+    for (flag, value, kept) in
+        [("--history-messages", "7", 7..8), ("--history-bytes", "64KiB", 5..7)]
+    {
+        let trial = Trial::start(&[flag, value]);
+        let mut speaker = Chatter::open(trial.address(), "/chat?user=speaker&room=tea");
+        for seq in 1..=20 {
+            let body = "x".repeat(10_000);
+            speaker.ask(&json!({"op": "say", "room": "tea", "seq": seq, "body": body}));
+            speaker.until("ack");
+        }
+        speaker.ask(&json!({"op": "history", "room": "tea"}));
+        let page = speaker.until("history");
+        let messages = page["messages"].as_array().unwrap();
+        assert!(kept.contains(&messages.len()), "{flag} {value}: {}", messages.len());
+        assert_eq!(messages.last().unwrap()["offset"], 20, "the newest stay");
+        trial.survived();
+    }
+}
+
+#[test]
+fn a_page_of_history_has_a_hundred_messages_at_most_whatever_is_asked_for() {
+    let trial = Trial::start(&[]);
+    let mut speaker = Chatter::open(trial.address(), "/chat?user=speaker&room=tea");
+    let say = masked(r#"{"op":"say","room":"tea","body":0}"#);
+    speaker.actor.write(&say.repeat(130));
+    for limit in [100, 101, 1_000_000_000] {
+        speaker.ask(&json!({"op": "history", "room": "tea", "limit": limit}));
+        let page = speaker.until("history");
+        assert_eq!(page["messages"].as_array().unwrap().len(), 100);
+        assert_eq!(page["more"], true);
     }
     trial.survived();
 }

@@ -103,7 +103,11 @@ fn a_certificate_that_cannot_be_read_is_said_with_its_path_and_status_1() {
     let nonsense = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("nonsense.pem");
     std::fs::write(&nonsense, "this is no certificate\n").unwrap();
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    // What has no end is not read to it.
+    let endless = PathBuf::from("/dev/zero");
     let cases = [
+        (&endless, &key, &endless),
+        (&certificate, &endless, &endless),
         (&none, &key, &none),
         (&nonsense, &key, &nonsense),
         (&directory, &key, &directory),

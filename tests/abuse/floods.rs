@@ -107,6 +107,19 @@ fn a_flood_of_tiny_messages_among_many_is_bounded_where_they_are_not_read() {
 }
 
 #[test]
+fn a_flood_of_tiny_messages_in_a_crowded_room_leaves_every_turn_to_the_others() {
+    let trial = Trial::start(&["--shards", "1"]);
+    let crowd: Vec<_> = (0..800).map(|_| upgrade(trial.address(), "/broadcast", None)).collect();
+    let mut greedy = upgrade(trial.address(), "/broadcast", None);
+    // Few enough for the sockets' own buffers to hold what nobody reads.
+    pour_all(&mut greedy, &masked(0x82, b"x").repeat(10_000), 70_000);
+    thread::sleep(Duration::from_millis(300));
+    drop(crowd);
+    // Eight million messages told in a few turns would take twice that to queue, and a second.
+    trial.survived_within(6 << 20);
+}
+
+#[test]
 fn empty_fragments_without_end_fail_with_1009_at_the_limit() {
     let trial = Trial::start(&[]);
     let mut client = Actor::open(trial.address(), "/echo");

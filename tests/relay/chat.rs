@@ -305,6 +305,31 @@ fn a_replay_in_bytes_keeps_the_oldest_after_a_cursor_and_the_newest_without() {
 }
 
 #[test]
+fn rooms_that_are_resumed_at_once_share_the_bytes_of_one_replay() {
+    let chat = ChatLimits { replay_bytes: 250, ..ChatLimits::default() };
+    let limits = Limits { chat, ..Limits::default() };
+    let mut world = World::with(1, Config { limits, ..Config::default() });
+    world.chat(1, Some("tea"), Some("alice"));
+    world.ask(1, r#"{"op":"join","room":"milk"}"#);
+    for room in ["tea", "tea", "tea", "milk", "milk"] {
+        world.ask(1, &format!(r#"{{"op":"say","room":"{room}","body":0}}"#));
+    }
+    world.chat(2, None, None);
+    let resume = r#"{"op":"hello","user":"bob","resume":{"tea":{"epoch":7,"offset":1},"milk":{"epoch":7,"offset":1}}}"#;
+    let told = world.ask(2, resume);
+    let rooms: Vec<&String> = told.iter().filter(|it| it.contains(r#""room""#)).collect();
+    assert_eq!(rooms.len(), 4, "{told:?}");
+    assert!(rooms[0].contains(r#""room":"tea","epoch":7,"offset":3,"prev":1,"recovered":true"#));
+    assert!(!rooms[0].contains("more"), "{rooms:?}");
+    // Nothing was left for the milk, and that is said.
+    let milk = r#""room":"milk","epoch":7,"offset":2,"prev":1,"recovered":true,"more":true"#;
+    assert!(rooms[3].contains(milk), "{rooms:?}");
+    // Asked for alone it is told.
+    let told = world.ask(2, r#"{"op":"join","room":"milk","since":{"epoch":7,"offset":1}}"#);
+    assert_eq!(told.len(), 2, "{told:?}");
+}
+
+#[test]
 fn resume_rejoins_rooms_and_tells_what_was_missed() {
     let mut world = tea();
     world.chat(3, Some("milk"), Some("carol"));

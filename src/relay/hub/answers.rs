@@ -59,6 +59,7 @@ impl Hub {
             return;
         };
         let id = id.as_deref();
+        let replayed = chat.replayed();
         let Some(waited) = chat.opening_ends(number) else {
             // Left meanwhile. Who waits for an answer gets one.
             if id.is_some() {
@@ -68,7 +69,10 @@ impl Hub {
         };
         match result {
             Ok(opened) => {
-                let replay = self.replay(&opened, newest);
+                let replay = self.replay(&opened, newest, replayed);
+                if let Some(chat) = self.chat(conn) {
+                    chat.count_replay(replay.events.iter().map(Vec::len).sum());
+                }
                 if channel.starts_with('@') {
                     self.enter_inbox(conn, id, &inbox, &opened, replay, out);
                 } else {
@@ -181,7 +185,7 @@ impl Hub {
             Err(refused) => return self.tell_problem(conn, id, None, &refused.into(), out),
         };
         let limits = self.config.limits.chat;
-        let events = render(page.entries, newest, limits.history, limits.history_bytes);
+        let events = render(page.entries, newest, limits.history, limits.history_bytes, 0);
         let more = page.more || events.len() < page.entries.len();
         let mut messages = vec![b'['];
         for event in &events {
@@ -259,19 +263,23 @@ impl Hub {
         }
     }
 
-    /// What a newcomer is told of the past.
-    fn replay(&mut self, opened: &Opened<'_>, newest: bool) -> Replayed {
+    /// What a newcomer is told of the past, who was told so many bytes of it in other rooms just now.
+    fn replay(&mut self, opened: &Opened<'_>, newest: bool, replayed: usize) -> Replayed {
         let limits = self.config.limits.chat;
         let entries = opened.entries;
-        let events = render(entries, newest, limits.replay, limits.replay_bytes);
+        let events = render(entries, newest, limits.replay, limits.replay_bytes, replayed);
         let told = if newest {
             entries.get(entries.len() - events.len()..)
         } else {
             entries.get(..events.len())
         };
         let told = told.unwrap_or_default();
-        let prev = told.first().map_or(opened.head.offset, |first| first.prev);
-        let more = told.last().is_some_and(|last| last.at.offset < opened.head.offset);
+        // Where nothing was left for this room, what will be told is behind all that there is; from a
+        // cursor on it is known where to go on.
+        let first = told.first().or(if newest { None } else { entries.first() });
+        let prev = first.map_or(opened.head.offset, |first| first.prev);
+        let last = told.last().map_or(prev, |last| last.at.offset);
+        let more = last < opened.head.offset;
         Replayed { prev, more, events }
     }
 }
@@ -297,15 +305,23 @@ impl Replayed {
     }
 }
 
-/// Entries as events, oldest first, in so many bytes: the newest of them, or the oldest.
-fn render(entries: &[Entry<'_>], newest: bool, count_max: usize, bytes_max: usize) -> Vec<Vec<u8>> {
+/// Entries as events, oldest first, in so many bytes less those that are spent: the newest of them, or
+/// the oldest. One at least where nothing is spent.
+fn render(
+    entries: &[Entry<'_>],
+    newest: bool,
+    count_max: usize,
+    bytes_max: usize,
+    spent: usize,
+) -> Vec<Vec<u8>> {
     let mut events: Vec<Vec<u8>> = Vec::new();
-    let mut bytes = 0;
+    let mut bytes = spent;
     let mut add = |entry: &Entry<'_>| {
         let mut event = Vec::new();
         notice::entry(entry, &mut event);
         bytes += event.len();
-        let fits = events.is_empty() || (events.len() < count_max && bytes <= bytes_max);
+        let is_first = spent == 0 && events.is_empty();
+        let fits = is_first || (events.len() < count_max && bytes <= bytes_max);
         if fits {
             events.push(event);
         }

@@ -31,6 +31,8 @@ pub(super) struct Waiting {
     pub(super) openings: Vec<UnderWay>,
     /// Answers that need no log, and must not stand before the first `hello`.
     answers: Vec<Shared>,
+    /// Bytes of the replays that were told meanwhile: one request may open many rooms.
+    replayed: usize,
 }
 
 #[derive(Debug)]
@@ -69,6 +71,18 @@ impl Chat {
             self.waiting = None;
         }
         Some(answers)
+    }
+
+    /// Bytes of replays since it began to wait.
+    pub(super) fn replayed(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |waiting| waiting.replayed)
+    }
+
+    /// So many more were told. Does nothing once it waits no longer.
+    pub(super) fn count_replay(&mut self, bytes: usize) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.replayed += bytes;
+        }
     }
 
     /// Gives up the openings of a room and says how many there were.
