@@ -1,4 +1,5 @@
-//! Against a peer that others wrote: npm's `ws`, as server and as client, with and without compression.
+//! Against peers that others wrote: npm's `ws`, as server and as client, with and without compression;
+//! and the tutorials' chats with `ws` and `nodejs-websocket` as clients.
 //!
 //! Needs node and `npm install --prefix tests`. Where they are missing the tests pass and say so;
 //! with `SOCKEYE_REQUIRE_TOOLS=1` they fail.
@@ -21,11 +22,20 @@ use sockeye::proto::{CloseCode, CloseFrame, Ended};
 #[path = "../examples/echo_std.rs"]
 mod echo_std;
 
+#[cfg(feature = "server")]
+#[path = "interop/dialects.rs"]
+mod dialects;
+#[cfg(feature = "server")]
+#[allow(dead_code, reason = "shared with the tests of the program, which use all of it")]
+#[path = "serve/process.rs"]
+mod process;
+
 /// Node with one of our scripts, or nothing if it cannot be had.
 fn node(script: &str, arguments: &[&str]) -> Option<Child> {
     let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let missing = if !tests.join("node_modules/ws").is_dir() {
-        "`ws` is not installed, run `npm install --prefix tests`".to_owned()
+    let installed = |name: &&str| tests.join("node_modules").join(name).is_dir();
+    let missing = if !["ws", "nodejs-websocket"].iter().all(installed) {
+        "`ws` and `nodejs-websocket` are not installed, run `npm install --prefix tests`".to_owned()
     } else {
         let spawned = Command::new("node")
             .arg(tests.join("interop").join(script))

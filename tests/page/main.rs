@@ -13,4 +13,5 @@ mod looks;
 mod process;
 mod proxy;
 mod scripted;
+mod sockets;
 mod talking;

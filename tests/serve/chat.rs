@@ -560,3 +560,42 @@ fn a_name_that_may_not_be_is_refused_before_the_upgrade() {
         assert_eq!(refusal.status, 400, "{query}");
     }
 }
+
+#[test]
+fn what_was_over_the_rate_is_taken_later_under_a_new_number() {
+    let server = Server::start(&[]);
+    let mut alice = Chatter::open(server.addresses[0], "/chat");
+    alice.ask(&json!({"op": "hello", "user": "alice", "producer": "p"}));
+    alice.ask(&json!({"op": "join", "room": "tea"}));
+    let mut seq = 0;
+    let mut to_say: Vec<u64> = (0..1100).collect();
+    let mut said: Vec<u64> = Vec::new();
+    let mut refused = 0;
+    while !to_say.is_empty() {
+        let mut waiting = BTreeMap::new();
+        for body in to_say.drain(..) {
+            seq += 1;
+            alice.ask(&json!({"op": "say", "room": "tea", "seq": seq, "body": body}));
+            waiting.insert(seq, body);
+        }
+        let mut wait = 0;
+        while !waiting.is_empty() {
+            let event = alice.next();
+            let number = event["seq"].as_u64().unwrap_or_default();
+            match event["ev"].as_str().unwrap() {
+                "ack" => said.extend(waiting.remove(&number)),
+                "error" => {
+                    assert_eq!(event["code"], "rate_limited", "{event}");
+                    wait = event["retry"].as_u64().unwrap();
+                    refused += 1;
+                    to_say.extend(waiting.remove(&number));
+                }
+                _ => {}
+            }
+        }
+        std::thread::sleep(Duration::from_millis(wait + 400));
+    }
+    assert!(refused > 0, "a thousand at once are the limit");
+    said.sort_unstable();
+    assert_eq!(said, (0..1100).collect::<Vec<_>>());
+}

@@ -381,6 +381,8 @@ fn a_connection_is_kept_for_request_after_request() {
         let response = browser.get(health);
         assert_eq!((response.status, &response.body[..]), (200, &b"ok\n"[..]));
         assert_eq!(response.field("Cache-Control"), Some("no-store"));
+        browser.write(&format!("HEAD {health} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_eq!(browser.read(false).status, 200);
         browser.write(&format!("DELETE {health} HTTP/1.1\r\nHost: x\r\n\r\n"));
         assert_eq!(browser.read(true).status, 405);
     }
