@@ -125,7 +125,7 @@ fn between_two_messages_nothing_is_kept_on_the_heap() {
 
 #[test]
 fn a_resting_connection_is_small() {
-    assert!(size_of::<Connection>() <= 96, "{} bytes", size_of::<Connection>());
+    assert!(size_of::<Connection>() <= 80, "{} bytes", size_of::<Connection>());
 }
 
 #[test]

@@ -1,24 +1,36 @@
-//! All channels: who follows which, and the logs, bounded together. Queues nothing.
+//! All channels: who follows which, and the logs, bounded together. Queues nothing. A channel of which
+//! nothing was said and that nobody follows by its name costs nothing.
 
-use super::entry::{Content, Entry};
+use super::entry::{Content, Cursor, Entry};
 use super::limits::Limits;
 use super::log::Log;
 use super::order::Order;
 use super::request::NodeId;
 use super::table::Table;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 #[derive(Debug)]
 pub(super) struct Channels {
     /// Those that somebody follows or that have a log.
     table: Table<Channel>,
+    /// Who follows all channels whose names begin in some way.
+    families: BTreeMap<NodeId, Vec<Box<str>>>,
     /// Logs that nobody follows: these may be dropped whole.
     unfollowed: Order,
     /// Logs with entries: these may lose some.
     holding: Order,
     logs: usize,
     bytes: usize,
+    /// Of the logs whose channels had none before: a channel without a log stands at its beginning, and
+    /// the first log that it gets begins there.
+    first_epoch: u64,
+    /// The highest that was given.
     last_epoch: u64,
+    /// Channels, by a number made of their names, whose logs were dropped since `first_epoch` began:
+    /// their next ones have epochs of their own.
+    dropped: BTreeSet<u64>,
     now_ms: u64,
 }
 
@@ -35,11 +47,14 @@ impl Channels {
     pub(super) fn new(last_epoch: u64) -> Self {
         Self {
             table: Table::new(),
+            families: BTreeMap::new(),
             unfollowed: Order::new(),
             holding: Order::new(),
             logs: 0,
             bytes: 0,
-            last_epoch,
+            first_epoch: last_epoch + 1,
+            last_epoch: last_epoch + 1,
+            dropped: BTreeSet::new(),
             now_ms: 0,
         }
     }
@@ -55,12 +70,24 @@ impl Channels {
             if self.now_ms - idle_since <= limits.idle_ms {
                 return;
             }
-            self.drop_log(slot);
+            self.drop_log(slot, limits);
         }
     }
 
+    pub(super) fn follow_family(&mut self, family: &str, node: NodeId) {
+        let families = self.families.entry(node).or_default();
+        if !families.iter().any(|known| **known == *family) {
+            families.push(family.into());
+        }
+    }
+
+    /// Who follows its family is told of the channel anyway: then only a log that is there is held.
     pub(super) fn follow(&mut self, name: &str, node: NodeId) {
-        let slot = self.table.find(name).unwrap_or_else(|| self.insert(name.into()));
+        let slot = match self.table.find(name) {
+            Some(slot) => slot,
+            None if self.has_family(name, node) => return,
+            None => self.insert(name.into()),
+        };
         let Some(channel) = self.table.get_mut(slot) else {
             return;
         };
@@ -78,18 +105,38 @@ impl Channels {
 
     /// A node is gone: it follows nothing.
     pub(super) fn forget(&mut self, node: NodeId) {
+        self.families.remove(&node);
         for slot in self.table.slots() {
             self.unfollow_slot(slot, node);
         }
     }
 
-    pub(super) fn followers(&self, name: &str) -> &[NodeId] {
+    /// Who is to be told of a channel, each once.
+    pub(super) fn followers(&self, name: &str) -> impl Iterator<Item = NodeId> {
         let channel = self.table.find(name).and_then(|slot| self.table.get(slot));
-        channel.map_or(&[], |channel| &channel.followers)
+        let by_name = channel.map_or(&[][..], |channel| &channel.followers);
+        let others = self.families.iter().filter(|(node, _)| !by_name.contains(node));
+        let by_family = others.filter(move |(_, families)| is_of(families, name));
+        by_name.iter().copied().chain(by_family.map(|(&node, _)| node))
+    }
+
+    fn has_family(&self, name: &str, node: NodeId) -> bool {
+        self.families.get(&node).is_some_and(|families| is_of(families, name))
     }
 
     pub(super) fn log(&self, name: &str) -> Option<&Log> {
         self.table.get(self.table.find(name)?)?.log.as_ref()
+    }
+
+    /// Where a channel stands that has no log: at the beginning of the one that it will have. None if it
+    /// had one that was dropped, since then it may not seem that nothing was said.
+    pub(super) fn beginning(&self, name: &str) -> Option<Cursor> {
+        let was_dropped = self.dropped.contains(&number_of(name));
+        (!was_dropped).then_some(self.first_head())
+    }
+
+    fn first_head(&self) -> Cursor {
+        Cursor { epoch: self.first_epoch, offset: 0 }
     }
 
     /// The log of a channel counts as used now.
@@ -116,7 +163,7 @@ impl Channels {
             else {
                 return false;
             };
-            self.drop_log(slot);
+            self.drop_log(slot, limits);
         }
         for name in names {
             self.give_log(name);
@@ -179,8 +226,13 @@ impl Channels {
         let Some(channel) = self.table.get_mut(slot).filter(|channel| channel.log.is_none()) else {
             return;
         };
-        self.last_epoch += 1;
-        channel.log = Some(Log::new(self.last_epoch));
+        let epoch = if self.dropped.contains(&number_of(name)) {
+            self.last_epoch += 1;
+            self.last_epoch
+        } else {
+            self.first_epoch
+        };
+        channel.log = Some(Log::new(epoch));
         self.logs += 1;
         self.touch_slot(slot);
     }
@@ -238,7 +290,7 @@ impl Channels {
     }
 
     /// Only where nobody follows.
-    fn drop_log(&mut self, slot: usize) {
+    fn drop_log(&mut self, slot: usize, limits: &Limits) {
         self.unfollowed.remove(slot);
         self.holding.remove(slot);
         let Some(channel) = self.table.get(slot) else {
@@ -248,8 +300,33 @@ impl Channels {
         if let Some(log) = self.table.remove(&name).and_then(|channel| channel.log) {
             self.logs -= 1;
             self.bytes -= log.bytes();
+            // A log in which nothing ever stood can begin again as it was.
+            if log.head() != self.first_head() {
+                self.remember_drop(&name, limits);
+            }
         }
     }
+
+    /// If too many are to be remembered, they are forgotten with all beginnings that were told.
+    fn remember_drop(&mut self, name: &str, limits: &Limits) {
+        self.dropped.insert(number_of(name));
+        if self.dropped.len() > limits.channels {
+            self.dropped = BTreeSet::new();
+            self.last_epoch += 1;
+            self.first_epoch = self.last_epoch;
+        }
+    }
+}
+
+fn is_of(families: &[Box<str>], name: &str) -> bool {
+    families.iter().any(|family| name.starts_with(&**family))
+}
+
+/// Eight bytes for a name. Two names that share them have an epoch more than they need.
+fn number_of(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Dropping keeps pace with any number of new logs if each of them makes two go.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 /// A place in a channel. One value: an offset means nothing beside another epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Cursor {
-    /// Which log: 1 to 2^53 - 1, so that JavaScript reads it exactly.
+    /// Which of the logs that the channel has had: 1 to 2^53 - 1, so that JavaScript reads it exactly.
     pub epoch: u64,
     /// 1 for the first entry of a log, then one more for each; 0 is before all.
     pub offset: u64,
@@ -44,7 +44,7 @@ pub struct Entry {
 /// Something that is told and forgotten.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Passing {
-    /// To the nodes that follow this channel; none means every node.
+    /// To the nodes that follow this channel or its family; none means every node.
     pub channel: Option<Arc<str>>,
     /// What.
     pub content: Content,

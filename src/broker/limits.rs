@@ -29,9 +29,11 @@ pub struct Limits {
     pub bytes: usize,
 
     /// Logs. One more takes the place of the one that was unused for longest, among those that nobody
-    /// follows; if all are followed, it is refused.
+    /// follows; if all are followed, it is refused. As many names of dropped ones are remembered, by 16
+    /// bytes or so each, so that their channels do not seem to begin as if nothing had been said.
     ///
-    /// 65,536: every user of a large relay has an inbox. With nothing in it a log is some 300 bytes.
+    /// 65,536: a large relay has as many people who were written to within the day. With nothing in it a
+    /// log is some 300 bytes.
     pub channels: usize,
 
     /// After so many milliseconds without use a log that nobody follows is dropped.

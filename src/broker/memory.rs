@@ -5,6 +5,7 @@ use super::Broker;
 use super::channels::Channels;
 use super::entry::{Content, Cursor, Passing};
 use super::limits::Limits;
+use super::log::Log;
 use super::producers::{Producers, Verdict};
 use super::queue::{Queue, Wake};
 use super::request::{Bounded, Event, NodeId, Once, Outcome, Refusal, Replay, Request, Ticket};
@@ -47,7 +48,7 @@ pub struct Memory {
 pub struct Usage {
     /// Nodes that are there.
     pub nodes: usize,
-    /// Pairs of a node and a channel that it follows.
+    /// Pairs of a node and a channel that it follows by its name.
     pub follows: usize,
     /// Events that wait, of all nodes.
     pub waiting: usize,
@@ -148,6 +149,10 @@ impl Broker for Memory {
         self.shared.state().channels.follow(channel, self.node);
     }
 
+    fn follow_family(&mut self, family: &str) {
+        self.shared.state().channels.follow_family(family, self.node);
+    }
+
     fn unfollow(&mut self, channel: &str) {
         self.shared.state().channels.unfollow(channel, self.node);
     }
@@ -180,8 +185,8 @@ impl Broker for Memory {
 
     fn audience(&self, channel: &str) -> Option<usize> {
         let state = self.shared.state();
-        let others = state.channels.followers(channel).iter().filter(|&&node| node != self.node);
-        others.filter_map(|node| state.queues.get(node)).map(Queue::bytes).max()
+        let others = state.channels.followers(channel).filter(|&node| node != self.node);
+        others.filter_map(|node| state.queues.get(&node)).map(Queue::bytes).max()
     }
 }
 
@@ -244,10 +249,15 @@ impl State {
                 }
                 Ok(Outcome::Published { places, duplicate: false })
             }
-            Request::Open { channel, replay, limit } => self.open(channel, replay, limit, limits),
+            Request::Open { channel, keep, replay, limit } => {
+                self.open(channel, keep, replay, limit, limits)
+            }
             Request::Read { channel, before, after, limit } => {
                 self.channels.touch(&channel);
-                let log = self.channels.log(&channel).ok_or(Refusal::NoLog)?;
+                let Some(log) = self.channels.log(&channel) else {
+                    let head = self.channels.beginning(&channel).ok_or(Refusal::NoLog)?;
+                    return Ok(Outcome::Page { head, entries: Vec::new(), more: false });
+                };
                 let (entries, more) = log.page(before, after, limit);
                 Ok(Outcome::Page { head: log.head(), entries, more })
             }
@@ -257,10 +267,18 @@ impl State {
     fn open(
         &mut self,
         channel: Arc<str>,
+        keep: bool,
         replay: Replay,
         limit: usize,
         limits: &Limits,
     ) -> Result<Outcome, Refusal> {
+        if !keep
+            && self.channels.log(&channel).is_none()
+            && let Some(head) = self.channels.beginning(&channel)
+        {
+            let (entries, recovered) = Log::new(head.epoch).replay(replay, limit);
+            return Ok(Outcome::Opened { head, entries, recovered });
+        }
         let full = Refusal::Full { what: Bounded::Logs, max: limits.channels };
         let names = [channel];
         if !self.channels.open(&names, limits) {
@@ -298,7 +316,7 @@ impl State {
         let bytes = content.bytes() * channels.len();
         for channel in channels {
             let followers = self.channels.followers(channel);
-            let mut queues = followers.iter().filter_map(|node| self.queues.get(node));
+            let mut queues = followers.filter_map(|node| self.queues.get(&node));
             if !queues.all(|queue| queue.has_room(bytes, limits.queue_bytes)) {
                 return Err(queue_full(limits));
             }
@@ -334,11 +352,11 @@ impl State {
                 .expect("every channel was given a log before");
             places.push(entry.at);
             for follower in self.channels.followers(channel) {
-                let Some(queue) = self.queues.get_mut(follower) else {
+                let Some(queue) = self.queues.get_mut(&follower) else {
                     continue;
                 };
                 let event = Event::Entry(Arc::clone(&entry));
-                if *follower == node {
+                if follower == node {
                     queue.push_own(event, bytes);
                 } else {
                     queue.push(event, bytes, wakes);
@@ -357,9 +375,10 @@ impl State {
     ) -> Result<(), Refusal> {
         let bytes = passing.content.bytes();
         let passing = Arc::new(passing);
-        let followers = passing.channel.as_ref().map(|channel| self.channels.followers(channel));
+        let followers = passing.channel.as_ref();
+        let followers = followers.map(|it| self.channels.followers(it).collect::<Vec<_>>());
         let concerned = |other: &NodeId| {
-            *other != node && followers.is_none_or(|followers| followers.contains(other))
+            *other != node && followers.as_ref().is_none_or(|followers| followers.contains(other))
         };
         let mut queues: Vec<_> = self
             .queues

@@ -11,7 +11,9 @@
 //! ```
 //!
 //! - A [`Cursor`] `{ epoch, offset }` is one value. Offsets of a channel begin at 1 and grow by 1; the
-//!   epoch is the log's own and never comes again for that channel, also after a restart.
+//!   epoch tells a log from every other that the same channel has had, also before a restart.
+//!   Channels whose logs are their first share one epoch, so that where a channel without a log stands
+//!   is known without keeping anything for it.
 //! - When [`Outcome::Opened`] is polled, every entry up to its head stood before it in the queue and
 //!   every later one stands behind it, if the node followed the channel before it asked. So whoever
 //!   joins shows the replay, then what follows in the queue: no gap, nothing twice. The same holds for
@@ -61,7 +63,18 @@ pub trait Broker {
     ///
     /// Costs memory until [`unfollow`](Self::unfollow); how many channels to follow is the caller's to
     /// bound, by the rooms that its members may be in.
+    /// A log that somebody follows by its channel's name is not dropped. For a channel of a family that
+    /// the node follows this is all that it does, and where there is no log yet it does nothing: follow
+    /// again when the first entry comes.
     fn follow(&mut self, channel: &str);
+
+    /// From now on entries and passings of all channels whose names begin so come as events, as long as
+    /// the node is there; of a channel that it also follows by name they come once.
+    ///
+    /// Costs nothing for each channel, and a turn of this node for each message in them, whether anybody
+    /// here is concerned or not: right for many channels of little traffic and nodes that are near each
+    /// other, as the inboxes of people between the loops of a process. Far nodes had better follow by name.
+    fn follow_family(&mut self, family: &str);
 
     /// No more events of this channel, except those that wait already.
     fn unfollow(&mut self, channel: &str);

@@ -44,16 +44,20 @@ pub enum Request {
         /// Its number, where it may be sent again.
         once: Option<Once>,
     },
-    /// Where does the channel stand, and what did I miss? A channel without a log gets one.
+    /// Where does the channel stand, and what did I miss?
     Open {
         /// Which.
         channel: Arc<str>,
+        /// A channel without a log gets one. Otherwise only one that had a log before does, as the place
+        /// where it stands would not be known without; any other stands at the beginning of the log that
+        /// the first message will make, and costs nothing until then.
+        keep: bool,
         /// What of the past.
         replay: Replay,
         /// Entries at most; the newest are given.
         limit: usize,
     },
-    /// A page of the past. Bounds are offsets of the present epoch: compare with that of the answer's
+    /// A page of the past, empty where nothing was ever said. Bounds are offsets of the present epoch: compare with that of the answer's
     /// head before believing it.
     ///
     /// With `after` the page begins there; otherwise it ends at `before`, or at the head.
@@ -79,7 +83,7 @@ pub enum Outcome {
         /// It was there before, and was not appended again.
         duplicate: bool,
     },
-    /// The channel has a log.
+    /// The channel has a log, or none was needed to answer.
     Opened {
         /// The newest place. Entries up to here stood before this event, later ones stand behind it.
         head: Cursor,
@@ -120,7 +124,7 @@ pub enum Refusal {
         /// How much there may be: logs and producers by number, else bytes.
         max: usize,
     },
-    /// There is nothing to read: the channel has no log.
+    /// There is nothing to read: the channel's log was dropped.
     NoLog,
     /// A message goes to one channel or two.
     Channels {
@@ -149,7 +153,7 @@ impl fmt::Display for Refusal {
                 write!(f, "seq {seq} is not above {last}, the last of its producer")
             }
             Self::Full { what, max } => write!(f, "no more than {max} {what}"),
-            Self::NoLog => write!(f, "the channel has no log"),
+            Self::NoLog => write!(f, "the log of the channel was dropped"),
             Self::Channels { count } => write!(f, "{count} channels, not one or two"),
         }
     }
@@ -178,7 +182,7 @@ pub enum Event {
         /// How.
         outcome: Outcome,
     },
-    /// A new entry of a followed channel, whoever published it.
+    /// A new entry of a followed channel or family, whoever published it.
     Entry(Arc<Entry>),
     /// Another node passes something on.
     Passed {

@@ -15,6 +15,11 @@ impl Token {
         self.index as usize
     }
 
+    /// How often the place was used before. Comes again after 2^32 uses of one place.
+    pub fn generation(self) -> u32 {
+        self.generation
+    }
+
     /// Index and generation in one number, to travel through the system's event queue.
     pub(super) fn to_bits(self) -> usize {
         const { assert!(usize::BITS >= 64, "a token travels in one 64-bit word") };

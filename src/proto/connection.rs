@@ -92,7 +92,6 @@ impl Config {
 pub struct Connection {
     inbound: Inbound,
     outbound: Outbound,
-    role: Role,
 }
 
 /// What the caller is to do with the transport, after it has written all of `out`.
@@ -137,11 +136,7 @@ pub enum ReadyState {
 impl Connection {
     /// The server's end. Takes a [`Config`] or an `Arc` of one that many connections share.
     pub fn server(config: impl Into<Arc<Config>>) -> Self {
-        Self {
-            inbound: Inbound::new(config.into(), Role::Server),
-            outbound: Outbound::new(None),
-            role: Role::Server,
-        }
+        Self { inbound: Inbound::new(config.into(), Role::Server), outbound: Outbound::new(None) }
     }
 
     /// The client's end. `entropy` fills a slice with random bytes for the masking keys. They must
@@ -163,7 +158,6 @@ impl Connection {
         Self {
             inbound: Inbound::new(config.into(), Role::Client),
             outbound: Outbound::new(Some(Masker::new(Box::new(entropy)))),
-            role: Role::Client,
         }
     }
 
@@ -172,7 +166,7 @@ impl Connection {
     pub fn enable_deflate(&mut self, agreed: &Params, policy: &Deflate) {
         let server = (agreed.server_max_window_bits, !agreed.server_no_context_takeover);
         let client = (agreed.client_max_window_bits, !agreed.client_no_context_takeover);
-        let (ours, theirs) = match self.role {
+        let (ours, theirs) = match self.role() {
             Role::Server => (server, client),
             Role::Client => (client, server),
         };
@@ -194,7 +188,7 @@ impl Connection {
     /// Which end this is.
     #[inline]
     pub const fn role(&self) -> Role {
-        self.role
+        self.inbound.role
     }
 
     /// What to do with the transport now: the closing handshake as one table.
@@ -206,7 +200,7 @@ impl Connection {
     /// | broke the protocol | (cannot be: 1002, 1007 or 1009 is written at once) | shut down writing, read to the end |
     /// | ended the transport | close | close |
     pub const fn transport(&self) -> Transport {
-        match (self.inbound.heard, self.role) {
+        match (self.inbound.heard, self.inbound.role) {
             (Heard::Open, _) => Transport::KeepOpen,
             (Heard::Close(_), Role::Server) | (Heard::Eof(_), _) => Transport::FlushThenClose,
             (Heard::Close(_), Role::Client) => Transport::AwaitPeerClose,

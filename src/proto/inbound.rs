@@ -73,7 +73,7 @@ pub struct Inbound {
     spare: Option<Box<Partial>>,
     #[cfg(feature = "deflate")]
     inflate: Option<Box<Inflate>>,
-    role: Role,
+    pub(super) role: Role,
     pub(super) heard: Heard,
     /// The longest whole message that needs no other look than the one at its header.
     short_max: u16,

@@ -5,27 +5,28 @@ use core::time::Duration;
 /// When to ping a silent peer and when to give it up.
 ///
 /// Time is an argument: `now` is any clock that never goes back, as a duration since a moment of
-/// the caller's choice. 24 bytes a connection.
+/// the caller's choice. So is the patience, which is the same for many connections: eight bytes each
+/// are enough.
 ///
 /// ```
 /// # use std::time::Duration;
 /// use sockeye::proto::{Duty, Keepalive};
 /// let s = Duration::from_secs;
 /// // Ping after 25 s of silence, give up 30 s after the ping.
-/// let mut keepalive = Keepalive::new(s(25), s(30), s(0));
-/// assert_eq!(keepalive.duty(s(10)), Duty::WaitUntil(s(25)));
-/// assert_eq!(keepalive.duty(s(25)), Duty::Ping);
-/// assert_eq!(keepalive.duty(s(26)), Duty::WaitUntil(s(55)));
+/// let (ping_after, pong_wait) = (s(25), s(30));
+/// let mut keepalive = Keepalive::new(s(0));
+/// let mut duty = |keepalive: &mut Keepalive, now| keepalive.duty(ping_after, pong_wait, now);
+/// assert_eq!(duty(&mut keepalive, s(10)), Duty::WaitUntil(s(25)));
+/// assert_eq!(duty(&mut keepalive, s(25)), Duty::Ping);
+/// assert_eq!(duty(&mut keepalive, s(26)), Duty::WaitUntil(s(55)));
 /// keepalive.heard(s(27)); // the pong, or anything else
-/// assert_eq!(keepalive.duty(s(30)), Duty::WaitUntil(s(52)));
+/// assert_eq!(duty(&mut keepalive, s(30)), Duty::WaitUntil(s(52)));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Keepalive {
-    ping_after_ms: u32,
-    pong_wait_ms: u32,
-    /// The moment of the last sign of life or, while a ping waits for its answer, of that ping.
-    since_ms: u64,
-    pinged: bool,
+    /// The moment of the last sign of life or, while a ping waits for its answer, of that ping, in
+    /// milliseconds; the lowest bit says whether one does.
+    since: u64,
 }
 
 /// What [`Keepalive::duty`] asks for.
@@ -40,43 +41,42 @@ pub enum Duty {
 }
 
 impl Keepalive {
-    /// Pings after `ping_after` of silence and gives up when `pong_wait` more has passed without a
-    /// sign of life. Whole milliseconds count; 49 days at most.
-    pub fn new(ping_after: Duration, pong_wait: Duration, now: Duration) -> Self {
-        let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-        Self {
-            ping_after_ms: ms(ping_after),
-            pong_wait_ms: ms(pong_wait),
-            since_ms: millis(now),
-            pinged: false,
-        }
+    /// The peer is there now.
+    #[inline]
+    pub fn new(now: Duration) -> Self {
+        Self { since: millis(now) << 1 }
     }
 
     /// Bytes came from the peer: any bytes are a sign of life, not only a pong.
     #[inline]
     pub fn heard(&mut self, now: Duration) {
-        self.since_ms = millis(now);
-        self.pinged = false;
+        *self = Self::new(now);
     }
 
-    /// What is due at `now`. Asking often costs nothing; asking late only makes things late.
-    pub fn duty(&mut self, now: Duration) -> Duty {
-        let wait = if self.pinged { self.pong_wait_ms } else { self.ping_after_ms };
-        let due = self.since_ms.saturating_add(u64::from(wait));
+    /// What is due at `now`, if a ping is due after `ping_after` of silence and the end when `pong_wait`
+    /// more has passed without a sign of life. Whole milliseconds count. Asking often costs nothing;
+    /// asking late only makes things late.
+    pub fn duty(&mut self, ping_after: Duration, pong_wait: Duration, now: Duration) -> Duty {
+        let pinged = self.since & PINGED != 0;
+        let wait = if pinged { pong_wait } else { ping_after };
+        let due = (self.since >> 1).saturating_add(millis(wait));
         if millis(now) < due {
             return Duty::WaitUntil(Duration::from_millis(due));
         }
-        if self.pinged {
+        if pinged {
             return Duty::GiveUp;
         }
-        self.pinged = true;
-        self.since_ms = millis(now);
+        self.since = millis(now) << 1 | PINGED;
         Duty::Ping
     }
 }
 
+/// A ping waits for its answer.
+const PINGED: u64 = 1;
+
+/// At most 2^63 - 1, three hundred million years, so that a bit is left.
 fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).min(u64::MAX >> 1)
 }
 
 #[cfg(test)]
@@ -89,33 +89,44 @@ mod tests {
 
     #[test]
     fn a_peer_that_talks_is_never_pinged() {
-        let mut keepalive = Keepalive::new(s(25), s(30), s(0));
+        let mut keepalive = Keepalive::new(s(0));
         for now in 0..1000 {
-            assert_eq!(keepalive.duty(s(now)), Duty::WaitUntil(s(now.max(1) - 1 + 25)));
+            assert_eq!(
+                keepalive.duty(s(25), s(30), s(now)),
+                Duty::WaitUntil(s(now.max(1) - 1 + 25))
+            );
             keepalive.heard(s(now));
         }
     }
 
     #[test]
     fn a_silent_peer_is_pinged_once_and_then_given_up() {
-        let mut keepalive = Keepalive::new(s(25), s(30), s(100));
-        assert_eq!(keepalive.duty(s(124)), Duty::WaitUntil(s(125)));
-        assert_eq!(keepalive.duty(s(125)), Duty::Ping);
-        assert_eq!(keepalive.duty(s(125)), Duty::WaitUntil(s(155)));
-        assert_eq!(keepalive.duty(s(154)), Duty::WaitUntil(s(155)));
-        assert_eq!(keepalive.duty(s(155)), Duty::GiveUp);
+        let mut keepalive = Keepalive::new(s(100));
+        assert_eq!(keepalive.duty(s(25), s(30), s(124)), Duty::WaitUntil(s(125)));
+        assert_eq!(keepalive.duty(s(25), s(30), s(125)), Duty::Ping);
+        assert_eq!(keepalive.duty(s(25), s(30), s(125)), Duty::WaitUntil(s(155)));
+        assert_eq!(keepalive.duty(s(25), s(30), s(154)), Duty::WaitUntil(s(155)));
+        assert_eq!(keepalive.duty(s(25), s(30), s(155)), Duty::GiveUp);
     }
 
     #[test]
     fn a_late_question_leaves_the_peer_its_whole_time_to_answer() {
-        let mut keepalive = Keepalive::new(s(25), s(30), s(0));
-        assert_eq!(keepalive.duty(s(1000)), Duty::Ping);
-        assert_eq!(keepalive.duty(s(1001)), Duty::WaitUntil(s(1030)));
+        let mut keepalive = Keepalive::new(s(0));
+        assert_eq!(keepalive.duty(s(25), s(30), s(1000)), Duty::Ping);
+        assert_eq!(keepalive.duty(s(25), s(30), s(1001)), Duty::WaitUntil(s(1030)));
     }
 
     #[test]
     fn times_beyond_all_clocks_do_not_overflow() {
-        let mut keepalive = Keepalive::new(Duration::MAX, Duration::MAX, Duration::MAX);
-        assert!(matches!(keepalive.duty(Duration::MAX), Duty::WaitUntil(_) | Duty::Ping));
+        let mut keepalive = Keepalive::new(Duration::MAX);
+        assert!(matches!(
+            keepalive.duty(Duration::MAX, Duration::MAX, Duration::MAX),
+            Duty::WaitUntil(_) | Duty::Ping
+        ));
+    }
+
+    #[test]
+    fn a_connections_share_of_it_is_one_word() {
+        assert_eq!(size_of::<Keepalive>(), 8);
     }
 }

@@ -247,6 +247,12 @@ impl Hub {
         self.rooms.len()
     }
 
+    /// Whether somebody here is in this inbox (`@user`), or about to be: from [`Effect::Follow`] to
+    /// [`Effect::Unfollow`] of it.
+    pub fn has_inbox(&self, inbox: &str) -> bool {
+        self.inboxes.inbox(inbox).is_some()
+    }
+
     /// Whether nothing is left of anybody, here and on other hubs.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()

@@ -56,12 +56,16 @@ impl Bridge {
     pub(super) fn new(cluster: &Cluster, alone: bool) -> Self {
         let bell = Arc::new(OnceLock::<Mail<Post>>::new());
         let rings = Arc::clone(&bell);
-        let broker = cluster.join(move || {
+        let mut broker = cluster.join(move || {
             if let Some(mail) = rings.get() {
                 // A full box is looked into anyway, and then the news is read, too.
                 let _ = mail.post(Post::News);
             }
         });
+        // One entry at the broker serves everybody's inbox, so that people who wait for messages cost it
+        // nothing. A direct message comes to every loop of the process for that, and those where nobody is
+        // concerned drop it. Between machines it would be the other way round: there, follow by name.
+        broker.follow_family(INBOXES);
         Self {
             broker,
             bell,
@@ -131,7 +135,13 @@ impl Bridge {
                         broker::Replay::After(Cursor { epoch: at.epoch, offset: at.offset })
                     }
                 };
-                self.submit(ask, Answer::Opened, Request::Open { channel, replay, limit });
+                // A room is kept from its first opening on; an inbox, when something comes into it.
+                let keep = !channel.starts_with(INBOXES);
+                let name = (!keep).then(|| Arc::clone(&channel));
+                let request = Request::Open { channel, keep, replay, limit };
+                self.submit(ask, Answer::Opened, request);
+                // If it has a log, that is held now.
+                name.into_iter().for_each(|name| self.broker.follow(&name));
             }
             Effect::Read { ask, channel, before, after, limit } => {
                 let request = Request::Read { channel, before, after, limit };
@@ -203,7 +213,15 @@ impl Bridge {
 
     fn tell(&mut self, hub: &mut Hub, event: Event, out: &mut Vec<Effect>) {
         match event {
-            Event::Entry(entry) => hub.entry(&self.entry(&entry), out),
+            Event::Entry(entry) => {
+                // A log has begun: held for as long as its owner is here, as their cursor is worth nothing
+                // without it.
+                let is_new = entry.prev == 0 && entry.channel.starts_with(INBOXES);
+                if is_new && hub.has_inbox(&entry.channel) {
+                    self.broker.follow(&entry.channel);
+                }
+                hub.entry(&self.entry(&entry), out);
+            }
             Event::Done { ticket, outcome } => {
                 if let Some((ask, answer)) = self.asked.remove(&ticket) {
                     self.answer(hub, ask, answer, &outcome, out);
@@ -322,6 +340,8 @@ fn elsewhere(passing: &Passing) -> Option<Elsewhere> {
     })
 }
 
+/// How the hub's names of inboxes begin, and of nothing else.
+const INBOXES: &str = "@";
 /// Bytes waiting at another loop at which who speaks is made to wait: some thousand of the smallest
 /// messages, a few milliseconds of its work.
 const WAITING_SLOW_BYTES: usize = 512 << 10;

@@ -9,8 +9,6 @@ use crate::relay::{ConnId, Dialect};
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) token: Token,
-    /// Its name in the hub, and in every hub of the cluster.
-    pub(super) conn: ConnId,
     pub(super) stage: Stage,
 }
 
@@ -44,35 +42,38 @@ pub(super) struct Talk {
 #[derive(Debug)]
 pub(super) struct Sessions {
     shard: u8,
-    opened: u64,
     places: Vec<Option<Session>>,
 }
 
 /// 2^24: more sockets than a process may have.
 const INDEX_BITS: u32 = 24;
-/// Four thousand million connections of one loop pass before a number comes again.
-const OPENED_BITS: u32 = 32;
+/// Four thousand million connections of one place pass before a name comes again.
+const GENERATION_BITS: u32 = 32;
 
 impl Sessions {
     pub(super) fn new(shard: u8) -> Self {
-        Self { shard, opened: 0, places: Vec::new() }
+        Self { shard, places: Vec::new() }
     }
 
-    /// Gives a connection its session. The index finds it, the count tells it from those that had its
-    /// place before, the shard from those of other loops.
+    /// Its name in the hub, and in every hub of the cluster: what the token says, and the shard. The index
+    /// finds it, the generation tells it from those that had its place before, the shard from those of
+    /// other loops. Never 0, which is nobody.
+    pub(super) fn conn(&self, token: Token) -> ConnId {
+        let shard = u64::from(self.shard) << (INDEX_BITS + GENERATION_BITS);
+        let generation = u64::from(token.generation().wrapping_add(1)) << INDEX_BITS;
+        ConnId(shard | generation | token.index() as u64)
+    }
+
+    /// Gives a connection its session.
     pub(super) fn begin(&mut self, token: Token, stage: Stage) -> ConnId {
         let index = token.index();
         if self.places.len() <= index {
             self.places.resize_with(index + 1, || None);
         }
-        self.opened += 1;
-        let opened = self.opened & ((1 << OPENED_BITS) - 1);
-        let shard = u64::from(self.shard) << (INDEX_BITS + OPENED_BITS);
-        let conn = ConnId(shard | opened << INDEX_BITS | index as u64);
         if let Some(place) = self.places.get_mut(index) {
-            *place = Some(Session { token, conn, stage });
+            *place = Some(Session { token, stage });
         }
-        conn
+        self.conn(token)
     }
 
     pub(super) fn end(&mut self, token: Token) -> Option<Session> {
@@ -87,8 +88,9 @@ impl Sessions {
 
     /// The session's stage, taken out so that the rest of the shard can be used beside it.
     pub(super) fn take(&mut self, token: Token) -> Option<(ConnId, Stage)> {
+        let conn = self.conn(token);
         let session = self.of(token)?;
-        Some((session.conn, std::mem::replace(&mut session.stage, Stage::Over)))
+        Some((conn, std::mem::replace(&mut session.stage, Stage::Over)))
     }
 
     pub(super) fn put(&mut self, token: Token, stage: Stage) {
@@ -100,14 +102,57 @@ impl Sessions {
     /// The open WebSocket that hubs know by this name, if it is here.
     pub(super) fn talk(&mut self, conn: ConnId) -> Option<(Token, &mut Talk)> {
         let index = usize::try_from(conn.0 & ((1 << INDEX_BITS) - 1)).ok()?;
-        let session = self.places.get_mut(index)?.as_mut()?;
-        match &mut session.stage {
-            Stage::Talking(talk) if session.conn == conn => Some((session.token, talk)),
-            _ => None,
+        let token = self.places.get(index)?.as_ref()?.token;
+        if self.conn(token) != conn {
+            return None;
+        }
+        match &mut self.places.get_mut(index)?.as_mut()?.stage {
+            Stage::Talking(talk) => Some((token, talk)),
+            Stage::Visiting(_) | Stage::Over => None,
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Session> {
         self.places.iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Slots;
+
+    #[test]
+    fn a_place_is_small() {
+        let bytes = size_of::<Option<Session>>();
+        assert!(bytes <= 104, "{bytes} bytes");
+    }
+
+    #[test]
+    fn a_name_finds_its_session_and_none_that_had_the_place_before() {
+        let mut slots = Slots::new();
+        let mut sessions = [Sessions::new(0), Sessions::new(1)];
+        let mut names = std::collections::BTreeSet::new();
+        let mut before = None;
+        for _ in 0..3 {
+            let token = slots.insert(()).unwrap();
+            let [conn, other] = sessions.each_mut().map(|it| {
+                let talk = Talk {
+                    connection: Connection::server(crate::proto::Config::default()),
+                    keepalive: Keepalive::new(std::time::Duration::ZERO),
+                    dialect: Dialect::Echo,
+                };
+                it.begin(token, Stage::Talking(talk))
+            });
+            assert!(conn.0 != 0 && names.insert(conn) && names.insert(other));
+            let [here, _] = &mut sessions;
+            assert_eq!(here.talk(conn).map(|found| found.0), Some(token));
+            assert!(here.talk(other).is_none());
+            assert!(before.is_none_or(|before| here.talk(before).is_none()));
+            here.end(token);
+            assert!(here.talk(conn).is_none());
+            before = Some(conn);
+            slots.remove(token);
+        }
     }
 }

@@ -138,7 +138,8 @@ impl Shard {
 
     /// The connection is another's, or nobody's.
     pub(super) fn forget(&mut self, ctx: &mut Ctx<'_>, token: Token) {
-        if let Some(Session { conn, .. }) = self.sessions.end(token) {
+        if self.sessions.end(token).is_some() {
+            let conn = self.sessions.conn(token);
             self.common.admission.leave(conn);
             if let Some(from) = self.borrowed.remove(&conn) {
                 self.give_back_room(ctx, from);
@@ -180,7 +181,7 @@ impl Shard {
         let mut talking = Vec::new();
         for session in self.sessions.iter() {
             match &session.stage {
-                Stage::Talking(_) => talking.push(session.conn),
+                Stage::Talking(_) => talking.push(self.sessions.conn(session.token)),
                 // Who has asked is told; who has not, or who leaves already, needs no word.
                 Stage::Visiting(visit) if visit.requests.is_busy() => {}
                 Stage::Visiting(_) => ctx.close(session.token, Close::Flush),
@@ -201,23 +202,25 @@ impl Shard {
 
     /// The next look at a silent peer.
     fn keep_alive(&mut self, ctx: &mut Ctx<'_>, token: Token) {
-        let Some(Session { stage: Stage::Talking(talk), conn, .. }) = self.sessions.of(token)
-        else {
+        let conn = self.sessions.conn(token);
+        let Some(Session { stage: Stage::Talking(talk), .. }) = self.sessions.of(token) else {
             return;
         };
         let now = ctx.now();
+        let (ping_after, pong_wait) =
+            (self.common.config.ping_interval, self.common.config.pong_wait);
         // A peer that has much to take is not read from, so its pongs wait; whether it takes
         // anything is the loop's to watch.
         if ctx.queued(token) > 0 {
             talk.keepalive.heard(now);
         }
-        let mut duty = talk.keepalive.duty(now);
+        let mut duty = talk.keepalive.duty(ping_after, pong_wait, now);
         if duty == Duty::Ping {
             let mut out = Vec::new();
             if talk.connection.split_mut().1.ping(b"", &mut out).is_ok() {
                 ctx.send_owned(token, &mut out);
             }
-            duty = talk.keepalive.duty(now);
+            duty = talk.keepalive.duty(ping_after, pong_wait, now);
         }
         match duty {
             Duty::WaitUntil(due) => ctx.set_timer(token, KEEPALIVE, due.saturating_sub(now)),

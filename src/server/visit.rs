@@ -265,8 +265,7 @@ impl Shard {
         self.hub
             .open(conn, &opening, &mut self.effects)
             .map_err(|error| Refusal::new(400, error.to_string()))?;
-        let config = &self.common.config;
-        let keepalive = Keepalive::new(config.ping_interval, config.pong_wait, ctx.now());
+        let keepalive = Keepalive::new(ctx.now());
         Ok(Verdict::Open(Talk { connection, keepalive, dialect: route.dialect }))
     }
 }

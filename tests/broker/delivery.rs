@@ -311,3 +311,32 @@ fn what_is_polled_is_appended() {
     ann.poll(&mut events);
     assert_eq!(words(&events), ["up 77", "done 1"]);
 }
+
+#[test]
+fn who_follows_a_family_is_told_of_all_its_channels_once() {
+    let cluster = cluster(Limits::default());
+    let [mut ann, mut bob, mut eve] = [(); 3].map(|()| silent(&cluster));
+    for family in ["@", "@", "@b"] {
+        bob.follow_family(family);
+    }
+    eve.follow_family("@");
+    bob.follow("@bob");
+    say(&mut ann, "@bob", "a");
+    bob.follow("@bob");
+    say(&mut ann, "tea", "b");
+    say(&mut ann, "@cid", "c");
+    places(ask(&mut ann, publish(&["@bob", "@eve"], "d", None)));
+    ann.pass(passing(Some("@bob"), "e")).unwrap();
+    ann.pass(passing(Some("tea"), "f")).unwrap();
+    bob.unfollow("@bob");
+    say(&mut ann, "@bob", "g");
+    let heard = ["@bob 1 a", "@cid 1 c", "@bob 2 d", "@eve 1 d", "passed 1 e", "@bob 3 g"];
+    for node in [&mut bob, &mut eve] {
+        let told = words(&poll(node));
+        let told: Vec<_> = told.iter().filter(|it| !it.starts_with("up")).collect();
+        assert_eq!(told, heard.each_ref());
+    }
+    drop(bob);
+    assert_eq!(cluster.usage().follows, 0);
+    say(&mut ann, "@bob", "h");
+}

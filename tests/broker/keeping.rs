@@ -18,9 +18,12 @@ fn a_channel_has_a_log_from_the_first_opening_or_message_on() {
     let mut ann = silent(&cluster);
     ann.follow("tea");
     assert!(!ann.keeps("tea"));
-    assert_eq!(ask(&mut ann, read("tea")), Outcome::Refused(Refusal::NoLog));
+    let page = ask(&mut ann, read("tea"));
+    let Outcome::Page { head: before, entries, more: false } = page else { panic!("{page:?}") };
+    assert_eq!((entries.len(), ann.keeps("tea")), (0, false), "to ask makes none");
     let (head, _, recovered) = opened(&mut ann, "tea", Replay::Last(3), NOW);
     assert_eq!((head.offset, recovered, ann.keeps("tea")), (0, true, true));
+    assert_eq!(head, before);
     let first = say(&mut ann, "tea", "a");
     assert_eq!(first, Cursor { epoch: head.epoch, offset: 1 });
     let page = ask(&mut ann, read("tea"));
@@ -31,16 +34,100 @@ fn a_channel_has_a_log_from_the_first_opening_or_message_on() {
 }
 
 #[test]
-fn every_log_has_an_epoch_of_its_own_that_javascript_reads_exactly() {
+fn who_waits_for_the_first_message_of_a_channel_costs_nothing_and_misses_nothing() {
+    let cluster = cluster(Limits { channels: 2, ..Limits::default() });
+    let [mut ann, mut bob] = [(); 2].map(|()| silent(&cluster));
+    ann.follow_family("@");
+    let mut heads = Vec::new();
+    for user in 0..100 {
+        let inbox = format!("@user {user}");
+        ann.follow(&inbox);
+        let Outcome::Opened { head, entries, recovered: true } =
+            ask(&mut ann, look(&inbox, Replay::None))
+        else {
+            panic!("nobody was refused")
+        };
+        assert!(entries.is_empty() && !ann.keeps(&inbox));
+        heads.push(head);
+    }
+    let usage = cluster.usage();
+    assert_eq!((usage.logs, usage.follows), (0, 0));
+    let first = say(&mut bob, "@user 7", "a");
+    assert_eq!(first, Cursor { offset: 1, ..heads[7] });
+    assert_eq!(words(&poll(&mut ann)), ["@user 7 1 a"]);
+    let outcome = ask(&mut ann, look("@user 7", Replay::After(heads[7])));
+    let Outcome::Opened { head, entries, recovered: true } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((head, bodies(&entries)), (first, vec!["a".to_owned()]));
+    // A log that is there is held by who follows its name, also within the family.
+    ann.follow("@user 7");
+    for user in 10..13 {
+        say(&mut bob, &format!("@user {user}"), "b");
+    }
+    assert!(ann.keeps("@user 7") && cluster.usage().logs == 2);
+}
+
+#[test]
+fn a_channel_whose_log_was_dropped_does_not_seem_to_begin() {
+    let cluster = cluster(Limits { channels: 1, ..Limits::default() });
+    let mut ann = silent(&cluster);
+    let old = say(&mut ann, "@bob", "a");
+    let start = Cursor { offset: 0, ..old };
+    say(&mut ann, "tea", "b");
+    assert!(!ann.keeps("@bob"));
+    assert_eq!(ask(&mut ann, read("@bob")), Outcome::Refused(Refusal::NoLog));
+    for cursor in [start, old] {
+        let outcome = ask(&mut ann, look("@bob", Replay::After(cursor)));
+        let Outcome::Opened { head, recovered: false, .. } = outcome else { panic!("{outcome:?}") };
+        assert!(head.epoch > old.epoch && head.offset == 0);
+        assert!(ann.keeps("@bob"), "else the next answer could not be told from this one");
+    }
+}
+
+#[test]
+fn a_log_in_which_nothing_ever_stood_begins_again_as_it_was() {
+    let cluster = cluster(Limits { channels: 1, ..Limits::default() });
+    let mut ann = silent(&cluster);
+    let (head, ..) = opened(&mut ann, "tea", Replay::None, NOW);
+    say(&mut ann, "coffee", "a");
+    assert!(!ann.keeps("tea"));
+    assert_eq!(opened(&mut ann, "tea", Replay::After(head), NOW), (head, 0, true));
+}
+
+#[test]
+fn when_too_many_dropped_logs_are_to_be_remembered_all_beginnings_are_new() {
+    let cluster = cluster(Limits { channels: 3, ..Limits::default() });
+    let mut ann = silent(&cluster);
+    let mut beginning = || match ask(&mut ann, look("@idle", Replay::None)) {
+        Outcome::Opened { head, .. } => head,
+        other => panic!("{other:?}"),
+    };
+    let before = beginning();
+    let mut bob = silent(&cluster);
+    for room in 0..6 {
+        say(&mut bob, &format!("room {room}"), "a");
+    }
+    assert_eq!(beginning(), before, "three are remembered");
+    say(&mut bob, "room 6", "a");
+    assert!(beginning().epoch > before.epoch);
+    for room in 0..7 {
+        let at = say(&mut bob, &format!("room {room}"), "b");
+        assert!(at.epoch > before.epoch || at.offset > 1, "{room}: {at:?}");
+    }
+}
+
+#[test]
+fn no_channel_has_an_epoch_twice_and_javascript_reads_each_exactly() {
     for generation in [0, 1, NOW, u64::MAX] {
-        let cluster = Cluster::new(Limits { channels: 1, ..Limits::default() }, generation);
-        let mut ann = silent(&cluster);
-        let mut last = 0;
-        for channel in ["tea", "coffee", "tea", "coffee", "tea"] {
-            let at = say(&mut ann, channel, "a");
-            assert!(at.epoch > last && at.epoch < 1 << 53, "{at:?}");
-            assert_eq!(at.offset, 1);
-            last = at.epoch;
+        for channels in [1, 2] {
+            let cluster = Cluster::new(Limits { channels, ..Limits::default() }, generation);
+            let mut ann = silent(&cluster);
+            let mut seen = std::collections::BTreeSet::new();
+            for channel in ["tea", "coffee", "milk", "tea", "coffee", "milk", "tea"] {
+                let at = say(&mut ann, channel, "a");
+                assert!(at.epoch > 0 && at.epoch < 1 << 53, "{at:?}");
+                assert!(seen.insert((channel, at.epoch)), "{channel} {at:?}");
+                assert_eq!(at.offset, 1);
+            }
         }
     }
 }

@@ -40,7 +40,12 @@ fn publish(channels: &[&str], body: &str, once: Option<(&str, u64)>) -> Request 
 }
 
 fn open(channel: &str, replay: Replay) -> Request {
-    Request::Open { channel: channel.into(), replay, limit: usize::MAX }
+    Request::Open { channel: channel.into(), keep: true, replay, limit: usize::MAX }
+}
+
+/// Without a log for its own sake.
+fn look(channel: &str, replay: Replay) -> Request {
+    Request::Open { channel: channel.into(), keep: false, replay, limit: usize::MAX }
 }
 
 fn read(channel: &str) -> Request {

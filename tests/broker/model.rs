@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const NODES: usize = 3;
 const CHANNELS: [&str; 3] = ["tea", "coffee", "@ann"];
+/// The family of the last channel, among what a node follows.
+const FAMILY: usize = 3;
 const KEPT: usize = 4;
 const REMEMBERED: usize = 2;
 
@@ -18,8 +20,9 @@ enum Step {
     Poll { node: usize },
     Follow { node: usize, channel: usize },
     Unfollow { node: usize, channel: usize },
+    FollowFamily { node: usize },
     Publish { node: usize, channel: usize, also: Option<usize>, once: Option<(usize, u64)> },
-    Open { node: usize, channel: usize, replay: Past, limit: usize },
+    Open { node: usize, channel: usize, keep: bool, replay: Past, limit: usize },
     Read { node: usize, channel: usize, before: Option<u64>, after: Option<u64>, limit: usize },
     Pass { node: usize, channel: Option<usize> },
 }
@@ -50,11 +53,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => node().prop_map(|node| Step::Poll { node }),
         4 => (node(), channel()).prop_map(|(node, channel)| Step::Follow { node, channel }),
         2 => (node(), channel()).prop_map(|(node, channel)| Step::Unfollow { node, channel }),
+        1 => node().prop_map(|node| Step::FollowFamily { node }),
         9 => (node(), channel(), prop::option::of(channel()), once).prop_map(
             |(node, channel, also, once)| Step::Publish { node, channel, also, once }
         ),
-        4 => (node(), channel(), past, 0..7usize).prop_map(
-            |(node, channel, replay, limit)| Step::Open { node, channel, replay, limit }
+        4 => (node(), channel(), any::<bool>(), past, 0..7usize).prop_map(
+            |(node, channel, keep, replay, limit)| Step::Open { node, channel, keep, replay, limit }
         ),
         2 => (node(), channel(), offset(), offset(), 0..7usize).prop_map(
             |(node, channel, before, after, limit)| Step::Read { node, channel, before, after, limit }
@@ -66,7 +70,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..120)
 }
 
-/// An event, as foretold. Epochs are left out: a log of this test is never dropped.
+/// An event, as foretold. Epochs are left out, as a log of this test is never dropped: each channel has
+/// one, from before its log on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Told {
     Entry(Said),
@@ -77,11 +82,15 @@ enum Told {
     OutOfOrder { ticket: u64, last: u64 },
     Opened { ticket: u64, head: u64, entries: Vec<Said>, recovered: bool },
     Page { ticket: u64, head: u64, entries: Vec<Said>, more: bool },
-    NoLog { ticket: u64 },
 }
 
 /// Channel, offset, and the number of the step that said it.
 type Said = (usize, u64, u64);
+
+fn is_told_of(follows: &BTreeSet<usize>, channel: usize) -> bool {
+    let of_family = CHANNELS[channel].starts_with('@') && follows.contains(&FAMILY);
+    follows.contains(&channel) || of_family
+}
 
 #[derive(Default)]
 struct Model {
@@ -106,7 +115,7 @@ impl Model {
     }
 
     fn kept(&self, channel: usize) -> &[Said] {
-        let all = &self.logs[&channel];
+        let all = self.logs.get(&channel).map_or(&[][..], |log| log);
         &all[all.len().saturating_sub(KEPT)..]
     }
 
@@ -136,7 +145,7 @@ impl Model {
                 let said = (*channel, log.len() as u64 + 1, ticket);
                 log.push(said);
                 for (waiting, follows) in self.nodes.values_mut() {
-                    if follows.contains(channel) {
+                    if is_told_of(follows, *channel) {
                         waiting.push(Told::Entry(said));
                     }
                 }
@@ -149,8 +158,18 @@ impl Model {
         self.tell(node, Told::Published { ticket, offsets, duplicate: false });
     }
 
-    fn open(&mut self, node: usize, channel: usize, past: Past, limit: usize, ticket: u64) {
-        let head = self.logs.entry(channel).or_default().len() as u64;
+    fn open(
+        &mut self,
+        node: usize,
+        (channel, keep): (usize, bool),
+        past: Past,
+        limit: usize,
+        ticket: u64,
+    ) {
+        if keep {
+            self.logs.entry(channel).or_default();
+        }
+        let head = self.logs.get(&channel).map_or(0, Vec::len) as u64;
         let kept = self.kept(channel);
         let wanted: Vec<Said> = match past {
             Past::None => vec![],
@@ -177,9 +196,6 @@ impl Model {
         limit: usize,
         ticket: u64,
     ) {
-        if !self.logs.contains_key(&channel) {
-            return self.tell(node, Told::NoLog { ticket });
-        }
         let mut entries: Vec<Said> = self.kept(channel).to_vec();
         entries.retain(|(_, offset, _)| after.is_none_or(|after| *offset > after));
         entries.retain(|(_, offset, _)| before.is_none_or(|before| *offset < before));
@@ -188,7 +204,7 @@ impl Model {
             let cut = if after.is_some() { entries.len() - 1 } else { 0 };
             entries.remove(cut);
         }
-        let head = self.logs[&channel].len() as u64;
+        let head = self.logs.get(&channel).map_or(0, Vec::len) as u64;
         self.tell(node, Told::Page { ticket, head, entries, more });
     }
 }
@@ -199,6 +215,8 @@ struct Run {
     /// Which place in the test a number of a node was.
     places: BTreeMap<NodeId, usize>,
     epochs: BTreeMap<usize, u64>,
+    /// Of which channel each opening and reading was.
+    asked: BTreeMap<u64, usize>,
     model: Model,
 }
 
@@ -211,6 +229,7 @@ impl Run {
             handles: [const { None }; NODES],
             places: BTreeMap::new(),
             epochs: BTreeMap::new(),
+            asked: BTreeMap::new(),
             model: Model::default(),
         }
     }
@@ -227,6 +246,7 @@ impl Run {
             Step::Poll { node }
             | Step::Follow { node, .. }
             | Step::Unfollow { node, .. }
+            | Step::FollowFamily { node }
             | Step::Publish { node, .. }
             | Step::Open { node, .. }
             | Step::Read { node, .. }
@@ -268,6 +288,10 @@ impl Run {
                 self.handle(node).unfollow(CHANNELS[channel]);
                 self.model.nodes.get_mut(&node).unwrap().1.remove(&channel);
             }
+            Step::FollowFamily { node } => {
+                self.handle(node).follow_family("@");
+                self.model.nodes.get_mut(&node).unwrap().1.insert(FAMILY);
+            }
             Step::Publish { node, channel, also, once } => {
                 let channels: Vec<_> = [channel].into_iter().chain(also).collect();
                 let names: Vec<_> = channels.iter().map(|&channel| CHANNELS[channel]).collect();
@@ -275,7 +299,7 @@ impl Run {
                 self.handle(node).submit(ticket, publish(&names, &body, number), NOW);
                 self.model.publish(node, &channels, once, ticket);
             }
-            Step::Open { node, channel, replay, limit } => {
+            Step::Open { node, channel, keep, replay, limit } => {
                 let epoch = self.epochs.get(&channel).copied().unwrap_or(1);
                 let asked = match replay {
                     Past::None => Replay::None,
@@ -292,12 +316,14 @@ impl Run {
                     }
                     other => other,
                 };
-                let request =
-                    Request::Open { channel: CHANNELS[channel].into(), replay: asked, limit };
+                self.asked.insert(ticket, channel);
+                let name = CHANNELS[channel].into();
+                let request = Request::Open { channel: name, keep, replay: asked, limit };
                 self.handle(node).submit(ticket, request, NOW);
-                self.model.open(node, channel, replay, limit, ticket);
+                self.model.open(node, (channel, keep), replay, limit, ticket);
             }
             Step::Read { node, channel, before, after, limit } => {
+                self.asked.insert(ticket, channel);
                 let channel_name = CHANNELS[channel].into();
                 let request = Request::Read { channel: channel_name, before, after, limit };
                 self.handle(node).submit(ticket, request, NOW);
@@ -307,7 +333,7 @@ impl Run {
                 let name = channel.map(|channel| CHANNELS[channel]);
                 self.handle(node).pass(passing(name, &body)).unwrap();
                 self.model.tell_others(node, &Told::Passed(node, ticket), |follows| {
-                    channel.is_none_or(|channel| follows.contains(&channel))
+                    channel.is_none_or(|channel| is_told_of(follows, channel))
                 });
             }
         }
@@ -338,20 +364,27 @@ impl Run {
                     Told::Published { ticket, offsets, duplicate }
                 }
                 Outcome::Opened { head, entries, recovered } => {
+                    self.see_head(ticket, head);
                     let entries = entries.iter().map(|entry| self.said(entry)).collect();
                     Told::Opened { ticket, head: head.offset, entries, recovered }
                 }
                 Outcome::Page { head, entries, more } => {
+                    self.see_head(ticket, head);
                     let entries = entries.iter().map(|entry| self.said(entry)).collect();
                     Told::Page { ticket, head: head.offset, entries, more }
                 }
                 Outcome::Refused(Refusal::OutOfOrder { last, .. }) => {
                     Told::OutOfOrder { ticket, last }
                 }
-                Outcome::Refused(Refusal::NoLog) => Told::NoLog { ticket },
                 Outcome::Refused(other) => panic!("{other}"),
             },
         }
+    }
+
+    /// Also of a channel that has no log yet: the epoch is that which the log will have.
+    fn see_head(&mut self, ticket: u64, head: Cursor) {
+        let epoch = *self.epochs.entry(self.asked[&ticket]).or_insert(head.epoch);
+        assert_eq!(head.epoch, epoch, "{head:?}");
     }
 
     fn said(&mut self, entry: &Entry) -> Said {

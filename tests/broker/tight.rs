@@ -24,7 +24,7 @@ const LIMITS: Limits = Limits {
 enum Step {
     Publish { channels: Vec<usize>, len: usize, once: Option<(usize, u64)> },
     Resend,
-    Open { channel: usize, limit: usize },
+    Open { channel: usize, keep: bool, limit: usize },
     Follow { channel: usize },
     Unfollow { channel: usize },
     Pass { channel: Option<usize> },
@@ -41,7 +41,9 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
             |(channels, len, once)| Step::Publish { channels, len: len / 3 * (len % 3), once }
         ),
         3 => Just(Step::Resend),
-        6 => (channel(), 0..5usize).prop_map(|(channel, limit)| Step::Open { channel, limit }),
+        6 => (channel(), any::<bool>(), 0..5usize).prop_map(
+            |(channel, keep, limit)| Step::Open { channel, keep, limit }
+        ),
         3 => channel().prop_map(|channel| Step::Follow { channel }),
         3 => channel().prop_map(|channel| Step::Unfollow { channel }),
         2 => prop::option::of(channel()).prop_map(|channel| Step::Pass { channel }),
@@ -70,7 +72,8 @@ struct Run {
     /// Everything that was ever published, and the newest place of each channel.
     history: BTreeMap<Place, String>,
     heads: BTreeMap<String, Cursor>,
-    epochs: BTreeSet<u64>,
+    /// Of each channel.
+    epochs: BTreeSet<(String, u64)>,
     last_numbered: Option<(Request, Vec<Cursor>, u64)>,
 }
 
@@ -114,7 +117,7 @@ impl Run {
                 self.publish(node, &names, &body, once);
             }
             Step::Resend => self.resend(node),
-            Step::Open { channel, limit } => self.open(node, &name(*channel), *limit),
+            Step::Open { channel, keep, limit } => self.open(node, &name(*channel), *keep, *limit),
             Step::Follow { channel } => {
                 let node = &mut self.nodes[node];
                 node.handle.follow(&name(*channel));
@@ -193,7 +196,10 @@ impl Run {
         match before.filter(|before| before.epoch == head.epoch) {
             Some(before) => assert_eq!(head.offset, before.offset + moved),
             None => {
-                assert!(self.epochs.insert(head.epoch), "an epoch came again");
+                assert!(
+                    self.epochs.insert((channel.to_owned(), head.epoch)),
+                    "an epoch came again"
+                );
                 assert_eq!(head.offset, moved, "a new log begins at its beginning");
             }
         }
@@ -211,12 +217,12 @@ impl Run {
         assert_eq!(again, Outcome::Published { places, duplicate: true });
     }
 
-    fn open(&mut self, node: usize, channel: &str, limit: usize) {
+    fn open(&mut self, node: usize, channel: &str, keep: bool, limit: usize) {
         let known = self.heads.get(channel).copied();
         let back = |at: Cursor| Cursor { offset: at.offset.saturating_sub(2), ..at };
         let cursor = known.map_or(Cursor { epoch: 1, offset: 0 }, back);
         let replay = Replay::After(cursor);
-        let request = Request::Open { channel: channel.into(), replay, limit };
+        let request = Request::Open { channel: channel.into(), keep, replay, limit };
         let outcome = self.ask(node, Some(request)).unwrap();
         let Outcome::Opened { head, entries, recovered } = outcome else {
             assert!(matches!(outcome, Outcome::Refused(Refusal::Full { .. })), "{outcome:?}");
