@@ -1,6 +1,5 @@
 //! A connection while it speaks HTTP: pages and health, and the request that makes it a WebSocket.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -251,7 +250,7 @@ impl Shard {
             .accept(&answer, &mut self.out)
             .map_err(|error| Refusal::new(500, error.to_string()))?;
         let (address, port) = match ctx.remote(token) {
-            Some(Peer::Tcp(address)) => (shown(address.ip()), address.port()),
+            Some(Peer::Tcp(address)) => (address.ip().to_string(), address.port()),
             _ => ("unix".to_owned(), 0),
         };
         let opening = relay::Opening {
@@ -278,14 +277,6 @@ fn subprotocol<'r>(offered: &[&'r str], dialect: Dialect, allowed: &[String]) ->
     };
     let may = |name: &&&str| allowed.is_empty() || allowed.iter().any(|it| it == **name);
     own.or_else(|| offered.iter().find(may)).copied()
-}
-
-/// An address as ws shows it on a socket for both families: `::ffff:127.0.0.1`.
-fn shown(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_string(),
-        IpAddr::V6(address) => address.to_string(),
-    }
 }
 
 /// The native chat. A browser may offer other things beside it that are not for agreeing on.
