@@ -344,10 +344,10 @@ fn elsewhere(passing: &Passing) -> Option<Elsewhere> {
 const INBOXES: &str = "@";
 /// Bytes waiting at another loop at which who speaks is made to wait: some thousand of the smallest
 /// messages, a few milliseconds of its work.
-const WAITING_SLOW_BYTES: usize = 512 << 10;
+const WAITING_SLOW_BYTES: usize = 256 << 10;
 /// Bytes at which nothing more is handed over, well below what the broker refuses. As the smallest
 /// messages take half as much again as is counted, this is what a flood may cost a loop.
-const WAITING_BYTES_MAX: usize = 2 << 20;
+const WAITING_BYTES_MAX: usize = 1 << 20;
 
 /// Milliseconds since 1970 (UTC).
 pub(super) fn now_ms() -> u64 {
