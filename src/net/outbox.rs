@@ -216,6 +216,7 @@ impl Queue {
 struct Segments {
     /// None only if there are no others.
     first: Option<Segment>,
+    #[expect(clippy::box_collection, reason = "one word for the many who never have others")]
     others: Option<Box<VecDeque<Segment>>>,
 }
 
