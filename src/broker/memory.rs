@@ -68,8 +68,8 @@ impl Cluster {
     /// A cluster without nodes.
     ///
     /// `generation` makes its epochs differ from those of every cluster before it: the time of its
-    /// start in milliseconds since 1970 will do. Each leaves room for 1,024 logs a millisecond, and the
-    /// epochs stay below 2^53 until the year 2248.
+    /// start in milliseconds since 1970 will do. Each leaves room for 1,024 logs a
+    /// millisecond that take the place of dropped ones, and the epochs stay below 2^53 until the year 2248.
     pub fn new(limits: Limits, generation: u64) -> Self {
         const LOGS_BITS: u32 = 10;
         let generation = generation.min((1 << (53 - LOGS_BITS)) - 2);

@@ -104,7 +104,7 @@ impl Outbox {
         while let Some(queue) = &mut self.queue {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let mut used = 0;
-            for (slice, segment) in slices.iter_mut().zip(&queue.segments) {
+            for (slice, segment) in slices.iter_mut().zip(queue.segments.iter()) {
                 let from = if used == 0 { queue.sent } else { 0 };
                 *slice = IoSlice::new(segment.bytes().get(from..).unwrap_or_default());
                 used += 1;
@@ -165,7 +165,7 @@ impl Outbox {
     fn rest(&mut self, spare: &mut Spare) {
         if let Some(mut queue) = self.queue.take()
             && spare.queues.len() < SPARE_MAX
-            && queue.segments.capacity() <= SLICES_MAX
+            && queue.segments.capacity() < SLICES_MAX
         {
             queue.sent = 0;
             spare.queues.push(queue);
@@ -187,7 +187,7 @@ impl Spare {
 
 #[derive(Debug, Default)]
 struct Queue {
-    segments: VecDeque<Segment>,
+    segments: Segments,
     /// How much of the first segment is gone.
     sent: usize,
     bytes: usize,
@@ -197,7 +197,7 @@ impl Queue {
     fn advance(&mut self, written: usize, spare: &mut Spare) {
         self.bytes = self.bytes.saturating_sub(written);
         self.sent += written;
-        while let Some(front) = self.segments.front() {
+        while let Some(front) = &self.segments.first {
             let len = front.bytes().len();
             if self.sent < len {
                 break;
@@ -207,6 +207,57 @@ impl Queue {
                 spare.take_back(segment);
             }
         }
+    }
+}
+
+/// In order. The first needs no list: when a crowd is told something, that is all that most have waiting, and
+/// it costs as many times its size.
+#[derive(Debug, Default)]
+struct Segments {
+    /// None only if there are no others.
+    first: Option<Segment>,
+    #[expect(clippy::box_collection, reason = "one word for the many who never have others")]
+    others: Option<Box<VecDeque<Segment>>>,
+}
+
+impl Segments {
+    fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |others| others.len())
+    }
+
+    /// Of the list, which stays while it is empty.
+    fn capacity(&self) -> usize {
+        self.others.as_ref().map_or(0, |others| others.capacity())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Segment> {
+        self.first.iter().chain(self.others.iter().flat_map(|others| others.iter()))
+    }
+
+    fn back_mut(&mut self) -> Option<&mut Segment> {
+        let others = self.others.as_mut().and_then(|others| others.back_mut());
+        others.or(self.first.as_mut())
+    }
+
+    fn push_back(&mut self, segment: Segment) {
+        match self.first {
+            None => self.first = Some(segment),
+            Some(_) => self.others.get_or_insert_default().push_back(segment),
+        }
+    }
+
+    fn pop_back(&mut self) -> Option<Segment> {
+        let other = self.others.as_mut().and_then(|others| others.pop_back());
+        other.or_else(|| self.first.take())
+    }
+
+    fn pop_front(&mut self) -> Option<Segment> {
+        let next = self.others.as_mut().and_then(|others| others.pop_front());
+        std::mem::replace(&mut self.first, next)
     }
 }
 

@@ -15,12 +15,12 @@ use super::effect::{Effect, Kind, Publish, Said, Shared};
 use super::inbox::Inboxes;
 use super::key::Key;
 use super::limits::Config;
+use super::ordered::Ordered;
 use super::presence::Presence;
 use super::quota::Meter;
 use super::room::{Membership, Rooms};
 use super::users::Users;
 use super::{Ask, ConnId, ContentKind, Elsewhere, NameError, RoomName, UserName};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
@@ -66,11 +66,13 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Hub {
     config: Config,
-    sessions: BTreeMap<ConnId, Session>,
+    sessions: Ordered<ConnId, Session>,
     rooms: Rooms,
     inboxes: Inboxes,
     presence: Presence,
     users: Users,
+    /// The number of the last opening, whoever's.
+    openings: u32,
     /// What a dialect wrote: empty between calls.
     heard: Vec<u8>,
     /// What somebody is told, while it is written. Who writes clears it first.
@@ -97,7 +99,8 @@ pub struct Opening<'a> {
 /// What is known of a connection. One that is only echoed to has no heap.
 #[derive(Debug)]
 struct Session {
-    meter: Meter,
+    /// Where rates are set, from the first message on; sessions of the chat dialect have their own.
+    meter: Option<Box<Meter>>,
     role: Role,
 }
 
@@ -127,11 +130,12 @@ impl Hub {
     pub fn new(config: Config) -> Self {
         Self {
             config,
-            sessions: BTreeMap::new(),
+            sessions: Ordered::new(),
             rooms: Rooms::default(),
             inboxes: Inboxes::default(),
             presence: Presence::default(),
             users: Users::new(dialect::known_from_the_start()),
+            openings: 0,
             heard: Vec::new(),
             told: Vec::new(),
         }
@@ -149,7 +153,7 @@ impl Hub {
         opening: &Opening<'_>,
         out: &mut Vec<Effect>,
     ) -> Result<(), OpenError> {
-        if self.sessions.contains_key(&conn) {
+        if self.sessions.contains(conn) {
             return Err(OpenError::InUse(conn));
         }
         let asked = |name: &&str| !name.is_empty();
@@ -185,7 +189,7 @@ impl Hub {
                 Role::Plain(dialect, Box::new(Plain { name, place }))
             }
         };
-        self.sessions.insert(conn, Session { meter: Meter::default(), role });
+        self.sessions.insert(conn, Session { meter: None, role });
         Ok(())
     }
 
@@ -199,7 +203,7 @@ impl Hub {
         now: Duration,
         out: &mut Vec<Effect>,
     ) {
-        let Some(session) = self.sessions.get_mut(&conn) else {
+        let Some(session) = self.sessions.get_mut(conn) else {
             return;
         };
         let dialect = match session.role {
@@ -208,7 +212,7 @@ impl Hub {
             Role::Chat(_) => return self.hear_chat(conn, kind, bytes, now, out),
         };
         if let Some(rates) = &self.config.rates
-            && session.meter.admit(rates, bytes.len(), now).is_err()
+            && session.meter.get_or_insert_default().admit(rates, bytes.len(), now).is_err()
         {
             return self.expel(conn, RATE_LIMITED, "too many messages", out);
         }
@@ -222,7 +226,7 @@ impl Hub {
     /// Forgets a connection: its rooms, its ids. What others are told of it is appended. Does nothing
     /// for a connection that is not there.
     pub fn close(&mut self, conn: ConnId, out: &mut Vec<Effect>) {
-        let Some(session) = self.sessions.remove(&conn) else {
+        let Some(session) = self.sessions.remove(conn) else {
             return;
         };
         match session.role {
@@ -296,7 +300,7 @@ impl Hub {
     }
 
     fn say(&mut self, conn: ConnId, payload: Payload<'_>, out: &mut Vec<Effect>) {
-        let Some(Role::Plain(_, plain)) = self.sessions.get(&conn).map(|session| &session.role)
+        let Some(Role::Plain(_, plain)) = self.sessions.get(conn).map(|session| &session.role)
         else {
             return;
         };
@@ -346,7 +350,7 @@ impl Hub {
     /// Whether the id was known before; `None` if the connection may not have it.
     fn register(&mut self, conn: ConnId, id: Key) -> Option<bool> {
         let limits = &self.config.limits;
-        let Role::Ids(_, ids) = &mut self.sessions.get_mut(&conn)?.role else {
+        let Role::Ids(_, ids) = &mut self.sessions.get_mut(conn)?.role else {
             return None;
         };
         if !ids.contains(&id) {
@@ -366,7 +370,7 @@ impl Hub {
     fn leave(&mut self, left: &Membership, out: &mut Vec<Effect>) {
         let changed = self.rooms.leave(left);
         if let Some(moved) = changed.moved
-            && let Some(session) = self.sessions.get_mut(&moved)
+            && let Some(session) = self.sessions.get_mut(moved)
         {
             match &mut session.role {
                 Role::Plain(_, plain) => plain.place.moves_to(left),
@@ -470,6 +474,6 @@ mod tests {
 
     #[test]
     fn a_session_is_small() {
-        assert!(size_of::<Session>() <= 32, "{} bytes", size_of::<Session>());
+        assert!(size_of::<Session>() <= 24, "{} bytes", size_of::<Session>());
     }
 }

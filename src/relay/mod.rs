@@ -50,6 +50,7 @@ mod key;
 mod limits;
 mod log;
 mod notice;
+mod ordered;
 mod places;
 mod presence;
 mod quota;

@@ -35,7 +35,7 @@ impl Default for Rates {
 }
 
 /// What a connection has used. Two moments in nanoseconds: when all that it sent is paid for.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Default, Debug)]
 pub(super) struct Meter {
     messages_paid_at: u64,
     bytes_paid_at: u64,

@@ -49,6 +49,22 @@ fn an_idle_connection_is_small() {
     assert_eq!(size_of::<Outbox>(), 8);
 }
 
+#[test]
+fn one_message_for_a_crowd_costs_each_receiver_64_bytes_at_most_until_it_is_sent() {
+    const COUNT: usize = 1000;
+    let message: Arc<[u8]> = [7; 100].into();
+    let mut spare = sockeye::net::Spare::default();
+    let mut outboxes: Vec<Outbox> = (0..COUNT).map(|_| Outbox::default()).collect();
+    let before = live();
+    for outbox in &mut outboxes {
+        outbox.push_shared(Arc::clone(&message), &mut spare);
+    }
+    let bytes = usize::try_from(live() - before).unwrap() / COUNT;
+    // As common allocators round it.
+    assert!((bytes + 8).next_multiple_of(16) <= 64, "{bytes} bytes");
+    assert!(outboxes.iter().all(|outbox| outbox.bytes() == message.len()));
+}
+
 #[cfg(feature = "net-tls")]
 #[test]
 fn an_idle_tls_connection_holds_its_keys_and_no_buffers() {

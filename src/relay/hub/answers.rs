@@ -28,7 +28,7 @@ impl Hub {
         let Some(chat) = self.chat(conn) else {
             return;
         };
-        chat.unacked = chat.unacked.saturating_sub(1);
+        chat.question_ends();
         let id = asked.id.as_deref();
         let (name, place, seq) = match &asked.what {
             What::Say { room, seq } => ("room", room, *seq),
@@ -178,7 +178,7 @@ impl Hub {
         let Some(chat) = self.chat(conn) else {
             return;
         };
-        chat.unacked = chat.unacked.saturating_sub(1);
+        chat.question_ends();
         let id = id.as_deref();
         let page = match result {
             Ok(page) => page,
@@ -227,7 +227,7 @@ impl Hub {
 
     fn spread(&mut self, entry: &Entry<'_>, out: &mut Vec<Effect>) {
         let limits = &self.config.limits.chat;
-        let own = entry.origin.and_then(|conn| self.sessions.get(&conn).map(|it| (conn, it)));
+        let own = entry.origin.and_then(|conn| self.sessions.get(conn).map(|it| (conn, it)));
         let own_place = own.and_then(|(conn, session)| match &session.role {
             Role::Plain(_, plain) if *plain.place.room == *entry.channel => Some((conn, plain)),
             _ => None,

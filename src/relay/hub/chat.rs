@@ -23,34 +23,34 @@ impl Hub {
         now: Duration,
         out: &mut Vec<Effect>,
     ) {
-        let Some(Session { meter, role: Role::Chat(chat) }) = self.sessions.get_mut(&conn) else {
+        let Some(Session { role: Role::Chat(chat), .. }) = self.sessions.get_mut(conn) else {
             return;
         };
         let limits = self.config.limits;
         let request = wire::hear(kind, bytes, &limits);
+        let busy = chat.speaks();
         if let Some(rates) = &self.config.chat_rates
-            && let Err(wait) = meter.admit(rates, bytes.len(), now)
+            && let Err(wait) = busy.meter.admit(rates, bytes.len(), now)
         {
-            chat.over_rate = chat.over_rate.saturating_add(1);
-            if chat.over_rate >= limits.chat.over_rate {
+            busy.over_rate = busy.over_rate.saturating_add(1);
+            if busy.over_rate >= limits.chat.over_rate {
                 return self.expel(conn, RATE_LIMITED, "too many messages", out);
             }
             let (id, seq) = match &request {
                 Ok(request) => (request.id, request.op.seq()),
                 Err(fault) => (fault.id, fault.seq),
             };
-            let message =
-                "You send more than the relay takes: wait \"retry\" ms, then send this again.";
+            let message = "You send more than the relay takes: wait \"retry\" ms, then send this again, a message under a new \"seq\".";
             let problem = Problem::new(Code::RateLimited, message).retry_ms(millis_up(wait));
             self.tell_problem(conn, id, seq, &problem, out);
             return;
         }
         // Even a flood has one admitted now and then: that pays for one, not for all.
-        chat.over_rate = chat.over_rate.saturating_sub(1);
+        busy.over_rate = busy.over_rate.saturating_sub(1);
         match request {
             Ok(request) => self.obey_request(conn, request, out),
             Err(fault) => {
-                let forgiven = chat.faults.forgive(limits.chat.faults, now);
+                let forgiven = busy.faults.forgive(limits.chat.faults, now);
                 self.tell_problem(conn, fault.id, fault.seq, &fault.problem, out);
                 if !forgiven {
                     self.expel(conn, POLICY, "too many messages that mean nothing", out);
@@ -166,7 +166,7 @@ impl Hub {
             return Ok(());
         };
         let once = seq.map(|seq| {
-            let producer = chat.producer.get_or_insert_with(|| scoped(&inbox, &session));
+            let producer = chat.speaks().producer.get_or_insert_with(|| scoped(&inbox, &session));
             (Arc::clone(producer), seq)
         });
         out.push(Effect::Publish(Publish {
@@ -186,11 +186,12 @@ impl Hub {
     fn count_question(&mut self, conn: ConnId) -> Result<(), Problem> {
         let max = self.config.limits.chat.unacked;
         if let Some(chat) = self.chat(conn) {
-            if chat.unacked >= max {
+            let busy = chat.speaks();
+            if busy.unacked >= max {
                 let message = format!("{max} requests wait for their answers: wait for some.");
                 return Err(Problem::new(Code::RateLimited, message).retry_ms(A_SECOND_MS));
             }
-            chat.unacked += 1;
+            busy.unacked += 1;
         }
         Ok(())
     }
@@ -304,7 +305,7 @@ impl Hub {
     }
 
     pub(super) fn chat(&mut self, conn: ConnId) -> Option<&mut Chat> {
-        match &mut self.sessions.get_mut(&conn)?.role {
+        match &mut self.sessions.get_mut(conn)?.role {
             Role::Chat(chat) => Some(chat),
             Role::Echo | Role::Plain(..) | Role::Ids(..) => None,
         }

@@ -8,9 +8,9 @@ use crate::relay::dialect::chat::Target;
 use crate::relay::effect::Replay;
 use crate::relay::log::Cursor;
 use crate::relay::notice::{Code, Event, Problem};
-use crate::relay::quota::Meter;
 use crate::relay::room::Membership;
 use crate::relay::{ConnId, Elsewhere, RoomName, UserName};
+use std::mem;
 use std::sync::Arc;
 
 impl Hub {
@@ -22,7 +22,7 @@ impl Hub {
         out: &mut Vec<Effect>,
     ) {
         let role = Role::Chat(Box::default());
-        self.sessions.insert(conn, Session { meter: Meter::default(), role });
+        self.sessions.insert(conn, Session { meter: None, role });
         if user.is_some() || room.is_some() {
             self.become_user(conn, user);
             self.open_inbox(conn, None, Replay::None, out);
@@ -35,16 +35,18 @@ impl Hub {
     }
 
     pub(super) fn close_chat(&mut self, conn: ConnId, mut chat: Chat, out: &mut Vec<Effect>) {
-        for under_way in chat.waiting.take().into_iter().flat_map(|waiting| waiting.openings) {
+        let (inbox, rooms) = (chat.inbox.take(), mem::take(&mut chat.rooms));
+        let in_inbox = chat.in_inbox;
+        for under_way in chat.openings() {
             self.channel_opening_ends(&under_way.channel, out);
         }
-        let Some(inbox) = chat.inbox else {
+        let Some(inbox) = inbox else {
             return;
         };
-        if chat.in_inbox && self.inboxes.leave(&inbox, conn) {
+        if in_inbox && self.inboxes.leave(&inbox, conn) {
             out.push(Effect::Unfollow(Arc::clone(&inbox)));
         }
-        for place in chat.rooms.all() {
+        for place in rooms.all() {
             self.part(place, &inbox, out);
         }
     }
@@ -75,7 +77,7 @@ impl Hub {
             return Ok(());
         };
         if let Some(producer) = producer {
-            chat.producer = Some(scoped(&inbox, &producer));
+            chat.speaks().producer = Some(scoped(&inbox, &producer));
         }
         let mut own = Replay::None;
         for (target, cursor) in &resume {
@@ -126,10 +128,11 @@ impl Hub {
         replay: Replay,
         out: &mut Vec<Effect>,
     ) {
+        let number = self.next_opening();
         let Some((chat, inbox)) = self.chat_and_inbox(conn) else {
             return;
         };
-        let number = chat.opening_begins(&inbox);
+        chat.opening_begins(&inbox, number);
         if self.inboxes.opening_begins(&inbox) {
             out.push(Effect::Follow(Arc::clone(&inbox)));
         }
@@ -145,6 +148,7 @@ impl Hub {
         out: &mut Vec<Effect>,
     ) -> Result<(), Problem> {
         let rooms_max = self.config.limits.rooms_per_connection;
+        let number = self.next_opening();
         let Some(chat) = self.chat(conn) else {
             return Ok(());
         };
@@ -159,12 +163,17 @@ impl Hub {
         if chat.under_way().count() > rooms_max {
             return Err(too_many_wait());
         }
-        let number = chat.opening_begins(room.shared());
+        chat.opening_begins(room.shared(), number);
         if self.rooms.opening_begins(room.shared()) {
             out.push(Effect::Follow(Arc::clone(room.shared())));
         }
         self.ask_to_open(conn, id, Arc::clone(room.shared()), number, replay, out);
         Ok(())
+    }
+
+    fn next_opening(&mut self) -> u32 {
+        self.openings = self.openings.wrapping_add(1);
+        self.openings
     }
 
     pub(super) fn ask_to_open(

@@ -94,7 +94,7 @@ impl Hub {
     /// restart is no storm. Closing them is the caller's.
     pub fn drain(&mut self, spread: Duration, out: &mut Vec<Effect>) {
         let chats = self.sessions.iter().filter(|(_, it)| matches!(it.role, Role::Chat(_)));
-        let chats: Vec<ConnId> = chats.map(|(&conn, _)| conn).collect();
+        let chats: Vec<ConnId> = chats.map(|(conn, _)| conn).collect();
         let spread_ms = spread.as_millis();
         for (at, &to) in chats.iter().enumerate() {
             let share = spread_ms.saturating_mul(at as u128) / chats.len() as u128;
