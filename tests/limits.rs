@@ -22,6 +22,8 @@ const NO_LIMITS: [&str; 6] = [
     "CLIENT_MAX_WINDOW_BITS",
     // What JavaScript's numbers hold, and what a byte does.
     "WHOLE_MAX",
+    "RUN_MAX",
+    "JOIN_MAX",
     "DEPTH_MAX",
 ];
 
