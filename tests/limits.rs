@@ -15,16 +15,17 @@ use sockeye::{broker, http, net, proto, relay, server};
 const ALSO_LIMITS: [&str; 4] = ["Marks", "Rates", "ListenOptions", "History"];
 
 /// Constants that are named like limits and measure or spell something.
-const NO_LIMITS: [&str; 6] = [
+const NO_LIMITS: [&str; 8] = [
     "PLACE_BYTES",
     "CONNECTION_BYTES",
     "SERVER_MAX_WINDOW_BITS",
     "CLIENT_MAX_WINDOW_BITS",
     // What JavaScript's numbers hold, and what a byte does.
     "WHOLE_MAX",
+    "DEPTH_MAX",
+    // How a table is laid out.
     "RUN_MAX",
     "JOIN_MAX",
-    "DEPTH_MAX",
 ];
 
 /// The defaults, as the code has them, by the name that the rows begin with.
