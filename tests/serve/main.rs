@@ -8,3 +8,5 @@ mod actor;
 mod golden;
 mod manners;
 mod process;
+#[path = "../support/replay.rs"]
+mod replay;
