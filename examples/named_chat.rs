@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use sockeye::serve::{Handler, Message, Opening, Options, Server, Socket};
 
+/// Names are addresses: there is nothing to remember.
 #[derive(Default)]
 pub struct NamedChat;
 

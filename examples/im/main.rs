@@ -1,9 +1,8 @@
-//! One-to-one chat: `get-pass` opens a user's channel, `get-enter` sends a packet to the speaker and to the channel
-//! in `toId`; its members are the sender's own text. `cargo run --example im -- 8080`
-mod packet;
-
+//! One-to-one chat: `get-pass` opens a user's channel, `get-enter` sends a packet to it and to the speaker.
+//! `cargo run --example im -- 8080`
 use serde_json::{Value, from_str};
 use sockeye::serve::{ClientId, Clients, End, Handler, Message, Options, Server, Socket};
+mod packet;
 
 /// The open channels, the newest last: it gets the packets, and when it closes the one before does.
 #[derive(Default)]
@@ -14,8 +13,8 @@ impl Handler for Im {
         let Message::Text(text) = message else { return };
         let Ok(said) = from_str::<packet::Said<'_>>(text) else { return };
         let value = |name| said.get(name).and_then(|it| from_str::<Value>(it.get()).ok());
-        let (kind, user) = (value("type").unwrap_or_default(), value("userId"));
-        if let Some(user) = user.filter(|_| kind == "get-pass") {
+        let kind = value("type").unwrap_or_default();
+        if let Some(user) = value("userId").filter(|_| kind == "get-pass") {
             if user != "test001" && self.0.iter().all(|(known, _)| *known != user) {
                 socket.send(Message::Text(r#"{"code":"1","msg":"Channel Creation Successful"}"#));
             }
