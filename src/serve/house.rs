@@ -17,7 +17,6 @@ use crate::proto::{
 };
 
 /// The driver of a server's loop.
-#[derive(Debug)]
 pub(super) struct House<H> {
     handler: H,
     shared: Arc<Shared>,

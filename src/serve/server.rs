@@ -1,5 +1,6 @@
 //! A server before and while it runs: where it listens, and the thread it runs on.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use super::options::Options;
 use crate::net::{Address, ListenOptions, Listener, Reactor};
 
 /// A WebSocket server. It listens from the moment it is made and serves while it [runs](Self::run).
-#[derive(Debug)]
 pub struct Server<H: Handler> {
     reactor: Reactor<House<H>>,
     addresses: Vec<SocketAddr>,
@@ -77,6 +77,12 @@ impl<H: Handler> Server<H> {
         let house = House::new(handler, Arc::clone(&shared));
         let reactor = Reactor::new(house, listeners, limits)?;
         Ok(Self { reactor, addresses, shared })
+    }
+}
+
+impl<H: Handler> fmt::Debug for Server<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
     }
 }
 

@@ -1,10 +1,8 @@
 //! The tutorials' servers of `examples/`, each replaying the sessions of its dialect.
 
-use std::net::SocketAddr;
-use std::thread::{self, JoinHandle};
+use sockeye::serve::{Handler, Options};
 
-use sockeye::serve::{Handle, Handler, Options, Server};
-
+use crate::probe::Running;
 use crate::replay::{replay, sessions};
 
 #[path = "../../examples/broadcast.rs"]
@@ -16,35 +14,10 @@ mod im;
 #[path = "../../examples/named_chat.rs"]
 mod named_chat;
 
-/// A server on a thread of its own, which ends with it.
-pub(crate) struct Running {
-    pub(crate) addresses: Vec<SocketAddr>,
-    pub(crate) handle: Handle,
-    thread: Option<JoinHandle<std::io::Result<()>>>,
-}
-
-impl Running {
-    pub(crate) fn start<H: Handler + Send + 'static>(server: Server<H>) -> Self {
-        let (addresses, handle) = (server.addresses().to_owned(), server.handle());
-        Self { addresses, handle, thread: Some(thread::spawn(move || server.run())) }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.handle.stop();
-        let ended = self.thread.take().unwrap().join();
-        if !thread::panicking() {
-            ended.unwrap().unwrap();
-        }
-    }
-}
-
 fn replays<H: Handler + Default + Send + 'static>(dialect: &str) {
     let mut replayed = 0;
     for session in sessions(dialect) {
-        let options = Options { port: 0, ..Options::default() };
-        let server = Running::start(Server::bind(options, H::default()).unwrap());
+        let server = Running::with(Options::default(), H::default());
         replay(&session, "/", &server.addresses);
         replayed += 1;
     }
