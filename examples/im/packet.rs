@@ -6,10 +6,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// A request's members, as written.
-pub type Said<'a> = HashMap<String, &'a RawValue>;
+pub(crate) type Said<'a> = HashMap<String, &'a RawValue>;
 
 /// The packet that a request becomes. `formId` is the tutorial's spelling; absent members stay absent.
-pub fn write(said: &Said<'_>, created: Option<Value>) -> String {
+pub(crate) fn write(said: &Said<'_>, created: Option<Value>) -> String {
     let mut packet = String::from("{");
     for (name, member) in [
         ("formId", "userId"),

@@ -164,6 +164,7 @@ pub(super) fn prepare(message: Message<'_>, options: &Options) -> Prepared {
 #[derive(Debug)]
 pub struct Socket<'a> {
     pub(super) id: ClientId,
+    pub(super) remote: SocketAddr,
     pub(super) clients: Clients<'a>,
 }
 
@@ -237,9 +238,6 @@ impl<'a> Socket<'a> {
 
     /// The client's address and port.
     pub fn remote(&self) -> SocketAddr {
-        match &self.clients.own {
-            Some((_, to)) => to.line.remote,
-            None => unreachable!("a socket is made around its own line"),
-        }
+        self.remote
     }
 }

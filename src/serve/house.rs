@@ -157,11 +157,12 @@ impl<H: Handler> House<H> {
         call: impl FnOnce(&mut H, &mut Socket<'_>),
     ) {
         let mut out = std::mem::take(&mut self.out);
+        let remote = talk.line.remote;
         let (_, tx) = talk.connection.split_mut();
         let own = Reach { token: id.0, tx, line: &mut talk.line, out: &mut out };
         let (handler, mut clients) = self.clients(ctx);
         clients.own = Some((id, own));
-        call(handler, &mut Socket { id, clients });
+        call(handler, &mut Socket { id, remote, clients });
         self.out = out;
         self.settle(ctx, id, talk);
     }
@@ -192,10 +193,11 @@ impl<H: Handler> House<H> {
                 },
                 Err(fault) => End { fault: Some(fault), ..End::ABRUPT },
                 Ok(Some(event)) => {
+                    let remote = line.remote;
                     let own = Reach { token: id.0, tx: &mut *tx, line: &mut *line, out: &mut out };
                     let (handler, mut clients) = self.clients(ctx);
                     clients.own = Some((id, own));
-                    let mut socket = Socket { id, clients };
+                    let mut socket = Socket { id, remote, clients };
                     spent += MESSAGE_COST;
                     match event {
                         Event::Text(text) => {

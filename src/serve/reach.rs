@@ -12,8 +12,9 @@ use crate::proto::{CloseCode, CloseFrame, Message, Outbound, Prepared, SendError
 pub enum Sent {
     /// It is on its way.
     Sent,
-    /// It is taken, but this many bytes wait now, more than the high mark: the peer is slow, and its own
-    /// messages are not read until it has caught up. [`on_drain`](super::Handler::on_drain) says when.
+    /// It is taken, but waits behind others, this many bytes in all: there were more than the high mark. The
+    /// peer's own messages are not read until it has caught up, and [`on_drain`](super::Handler::on_drain) says
+    /// when that is.
     Queued(usize),
     /// It is not taken: too much waits. `on_drain` says when there is room.
     Full,
