@@ -12,6 +12,7 @@
 //! | 2 | a connection: messages, control frames, the closing handshake | [`proto::Connection`] |
 //! | 3 | the opening handshake, both sides | `proto::handshake` |
 //! | | a client that opens URLs | `client::Client` |
+//! | | a server of one's own, in ten lines | `serve::Server` |
 //! | | the relay: event loop, rooms, log, program | `net`, `relay`, `broker`, `server` |
 //!
 //! # Features
@@ -26,6 +27,7 @@
 //! | `tls` | `wss://` for it | `client`, rustls |
 //! | `net` | `net`: an event loop that knows no protocol | `std`, mio, socket2 |
 //! | `net-tls` | TLS on its connections | `net`, rustls |
+//! | `serve` | `serve`: a WebSocket server of one's own, with `deflate` and `net-tls` if they are on | `net`, `handshake` |
 //! | `http` | `http`: the little HTTP/1.1 of a relay | `std`, httparse |
 //! | `relay` | `relay`: rooms, users, wire languages | `std` |
 //! | `broker` | `broker`: who orders and keeps messages, and carries them between nodes | `std` |
@@ -51,10 +53,12 @@ pub mod net;
 pub mod proto;
 #[cfg(feature = "relay")]
 pub mod relay;
+#[cfg(feature = "serve")]
+pub mod serve;
 #[cfg(feature = "server")]
 pub mod server;
 
 /// The examples of the README, so that they are compiled and run.
-#[cfg(all(doctest, feature = "client", feature = "deflate"))]
+#[cfg(all(doctest, feature = "client", feature = "deflate", feature = "serve"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -41,13 +41,31 @@ fn no_island_imports_another() {
         for (path, text) in sources_of(island) {
             for other in ISLANDS
                 .into_iter()
-                .chain(["server", "client", "bench"])
+                .chain(["serve", "server", "client", "bench"])
                 .filter(|&other| other != island)
             {
                 let import = format!("crate::{other}");
                 let found = code(&text).find(|line| line.contains(&import));
                 assert_eq!(found, None, "{} reaches into {other}", path.display());
             }
+        }
+    }
+}
+
+/// A server of one's own is a harbour, too, but for codec and loop alone: who embeds it gets no chat and no pages.
+#[test]
+fn the_face_for_embedders_imports_codec_and_event_loop_only() {
+    let sources = sources_of("serve");
+    assert!(!sources.is_empty());
+    for (path, text) in sources {
+        for other in ["relay", "broker", "http", "server", "client", "bench"] {
+            let import = format!("crate::{other}");
+            let found = code(&text).find(|line| {
+                line.split(&import)
+                    .skip(1)
+                    .any(|after| !after.starts_with(|c: char| c.is_alphanumeric()))
+            });
+            assert_eq!(found, None, "{} reaches into {other}", path.display());
         }
     }
 }

@@ -91,6 +91,17 @@ fn only_the_program_pulls_what_reads_settings_and_writes_logs() {
 }
 
 #[test]
+fn a_server_of_ones_own_pulls_loop_and_codec_and_no_tls_unless_asked() {
+    if let Some(names) = tree(&["--features", "serve,deflate"]) {
+        let others =
+            ["clap", "serde", "serde_json", "toml", "tracing", "signal-hook", "rustls", "url"];
+        let found = names.iter().find(|name| others.contains(&&***name));
+        assert_eq!(found, None);
+        assert!(names.iter().any(|name| name == "mio"));
+    }
+}
+
+#[test]
 fn only_the_load_tool_pulls_what_it_counts_and_draws_with() {
     for features in ["client,deflate,tls", "net,http,relay", "server"] {
         if let Some(names) = tree(&["--features", features]) {

@@ -19,9 +19,20 @@ pub struct Ctx<'a> {
 }
 
 impl Ctx<'_> {
+    /// The same loop, lent on for a shorter time.
+    pub fn reborrow(&mut self) -> Ctx<'_> {
+        Ctx { core: self.core }
+    }
+
     /// Time since the loop was made, as of this turn.
     pub fn now(&self) -> Duration {
         self.core.now
+    }
+
+    /// Why bytes sent now would not be taken, if they would not: for who must know before they are made.
+    /// [`Sent::Full`] or [`Sent::Gone`].
+    pub fn refuses(&mut self, token: Token) -> Option<Sent> {
+        self.core.admit(token)
     }
 
     /// Sends `bytes` and leaves them empty. Short ones are copied; of long ones the buffer itself is kept

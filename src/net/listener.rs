@@ -54,6 +54,16 @@ impl Default for ListenOptions {
 #[derive(Debug)]
 pub struct Listener(Inner);
 
+/// A socket that listens already, as one that was inherited or bound with options of its own.
+impl TryFrom<std::net::TcpListener> for Listener {
+    type Error = io::Error;
+
+    fn try_from(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self(Inner::Tcp(TcpListener::from_std(listener))))
+    }
+}
+
 impl Listener {
     /// Listens. An IPv6 address is IPv6 only, so that `0.0.0.0` and `[::]` can stand side by side and
     /// nobody appears as `::ffff:1.2.3.4`.

@@ -13,3 +13,5 @@ mod manners;
 mod process;
 mod shards;
 mod tls;
+#[path = "../support/replay.rs"]
+mod replay;
