@@ -12,6 +12,7 @@
 //! | 2 | a connection: messages, control frames, the closing handshake | [`proto::Connection`] |
 //! | 3 | the opening handshake, both sides | `proto::handshake` |
 //! | | a client that opens URLs | `client::Client` |
+//! | | a `Stream` and `Sink` of messages on tokio's IO | `aio::WebSocketStream` |
 //! | | the relay: event loop, rooms, log, program | `net`, `relay`, `broker`, `server` |
 //!
 //! # Features
@@ -24,6 +25,8 @@
 //! | `deflate` | `proto::deflate`: permessage-deflate | `std`, `handshake`, flate2 on zlib-rs |
 //! | `client` | `client`: a blocking client on `std::net` | `std`, `handshake`, url, getrandom, thiserror |
 //! | `tls` | `wss://` for it | `client`, rustls |
+//! | `tokio` | `aio`: messages as `Stream` and `Sink` over tokio's IO; with `client` also `connect_async` | `std`, `handshake`, tokio, bytes, futures-core, futures-sink, getrandom, thiserror |
+//! | `tokio-tls` | `wss://` for `connect_async` | `tokio`, `tls`, tokio-rustls |
 //! | `net` | `net`: an event loop that knows no protocol | `std`, mio, socket2 |
 //! | `net-tls` | TLS on its connections | `net`, rustls |
 //! | `http` | `http`: the little HTTP/1.1 of a relay | `std`, httparse |
@@ -38,6 +41,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "tokio")]
+pub mod aio;
 #[cfg(feature = "bench")]
 pub mod bench;
 #[cfg(feature = "broker")]
