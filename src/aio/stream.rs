@@ -91,6 +91,8 @@ enum Reading {
     Open,
     /// Nothing the peer says counts any more; the transport is to be ended.
     Ending,
+    /// And the peer has ended its side of it.
+    Drained,
     /// `None` from now on.
     Over,
 }
@@ -253,7 +255,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     }
 
     /// Begins the closing handshake (RFC 6455 §7.1.2) and flushes it; `None` gives no code. The stream
-    /// goes on: read it to its end, or the peer is cut off. Once the closing handshake has begun, by
+    /// goes on: read it to its end, or the peer is cut off. Where the peer may not read before it is read
+    /// itself, [`finish`](Self::finish) does both at once. Once the closing handshake has begun, by
     /// either side, only flushes what is left.
     ///
     /// # Errors
@@ -311,7 +314,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
         for _ in 0..READS_PER_POLL {
             match self.reading {
                 Reading::Over => return Poll::Ready(None),
-                Reading::Ending => return self.poll_end(cx).map(|()| None),
+                Reading::Ending | Reading::Drained => return self.poll_end(cx).map(|()| None),
                 Reading::Open => {}
             }
             // Also when nothing is left: at the end of the input the codec gives back what it holds.
@@ -423,23 +426,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     /// Ends the transport as the closing handshake wants it.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let side = Side::Stream;
-        // Whether the peer takes our last words changes nothing any more: it has said its own.
-        if self.wire.poll_flush(&mut self.stream, side, cx).is_pending() {
-            // It may be writing for ever and not reading before it is through with that.
-            if self.connection.transport() == Transport::FlushThenClose {
-                return Poll::Pending;
-            }
-            ready!(self.poll_drain(cx));
-            self.end_reading();
-            return Poll::Ready(());
+        let transport = self.connection.transport();
+        // Whether the peer takes our last words changes nothing any more: it has said its own. A
+        // `Pending` is come back to below.
+        if transport == Transport::FlushThenShutdownWrite {
+            let _ = self.wire.poll_shutdown(&mut self.stream, side, cx);
+        } else {
+            let _ = self.wire.poll_flush(&mut self.stream, side, cx);
         }
-        match self.connection.transport() {
-            Transport::FlushThenClose | Transport::KeepOpen => {}
-            Transport::FlushThenShutdownWrite => {
-                let _ = ready!(self.wire.poll_shutdown(&mut self.stream, side, cx));
-                ready!(self.poll_drain(cx));
-            }
-            Transport::AwaitPeerClose => ready!(self.poll_drain(cx)),
+        // Not only when all is written: the peer may not read before it is through with its own.
+        if transport != Transport::FlushThenClose && self.reading == Reading::Ending {
+            ready!(self.poll_drain(cx));
+            self.reading = Reading::Drained;
         }
         let _ = ready!(self.wire.poll_shutdown(&mut self.stream, side, cx));
         self.end_reading();

@@ -74,6 +74,12 @@ impl Pipe {
         self.state().room = Some(0);
     }
 
+    /// How often reading and writing were tried.
+    pub(crate) fn tries(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.reads, state.writes)
+    }
+
     pub(crate) fn output(&self) -> Vec<u8> {
         self.state().output.clone()
     }
