@@ -60,6 +60,6 @@ pub mod relay;
 pub mod server;
 
 /// The examples of the README, so that they are compiled and run.
-#[cfg(all(doctest, feature = "client", feature = "deflate"))]
+#[cfg(all(doctest, feature = "client", feature = "deflate", feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
