@@ -271,3 +271,16 @@ fn the_connection_taken_apart_loses_nothing() {
     let unread = heard(parts.connection, parts.unread);
     assert_eq!(unread, ["two".into(), "three".into()]);
 }
+
+#[test]
+fn a_transport_that_buffers_is_flushed_by_either_side() {
+    let pipe = Pipe::default();
+    let buffered = tokio::io::BufStream::new(pipe.clone());
+    let mut ws =
+        WebSocketStream::from_raw_socket(buffered, Role::Server, Config::default(), Vec::new());
+    pipe.hear(&ping(b"?"));
+    assert!(matches!(now(ws.next()), Some(Ok(Message::Ping(_)))));
+    assert_eq!(pipe.output(), b"\x8A\x01?");
+    now(ws.send("x".into())).unwrap();
+    assert_eq!(pipe.output(), b"\x8A\x01?\x81\x01x");
+}
