@@ -1,16 +1,16 @@
 //! A blocking client on `std::net`: for tools, tests and programs with a thread to spare. All it
 //! knows of WebSocket is in [`proto`](crate::proto); here are addresses, proxies, TLS and time-outs.
 
-mod body;
-mod connect;
-mod dial;
+pub(crate) mod body;
+pub(crate) mod connect;
+pub(crate) mod dial;
 mod error;
-mod opening;
-mod proxy;
+pub(crate) mod opening;
+pub(crate) mod proxy;
 mod stream;
 mod timed;
 #[cfg(feature = "tls")]
-mod tls;
+pub(crate) mod tls;
 pub(crate) mod url;
 
 use std::fmt;

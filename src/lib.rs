@@ -13,6 +13,7 @@
 //! | 3 | the opening handshake, both sides | `proto::handshake` |
 //! | | a client that opens URLs | `client::Client` |
 //! | | a server of one's own, in ten lines | `serve::Server` |
+//! | | a `Stream` and `Sink` of messages on tokio's IO | `aio::WebSocketStream` |
 //! | | the relay: event loop, rooms, log, program | `net`, `relay`, `broker`, `server` |
 //!
 //! # Features
@@ -25,6 +26,8 @@
 //! | `deflate` | `proto::deflate`: permessage-deflate | `std`, `handshake`, flate2 on zlib-rs |
 //! | `client` | `client`: a blocking client on `std::net` | `std`, `handshake`, url, getrandom, thiserror |
 //! | `tls` | `wss://` for it | `client`, rustls |
+//! | `tokio` | `aio`: messages as `Stream` and `Sink` over tokio's IO; with `client` also `connect_async` | `std`, `handshake`, tokio, bytes, futures-core, futures-sink, getrandom, thiserror |
+//! | `tokio-tls` | `wss://` for `connect_async` | `tokio`, `tls`, tokio-rustls |
 //! | `net` | `net`: an event loop that knows no protocol | `std`, mio, socket2 |
 //! | `net-tls` | TLS on its connections | `net`, rustls |
 //! | `serve` | `serve`: a WebSocket server of one's own, with `deflate` and `net-tls` if they are on | `net`, `handshake` |
@@ -40,6 +43,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "tokio")]
+pub mod aio;
 #[cfg(feature = "bench")]
 pub mod bench;
 #[cfg(feature = "broker")]
@@ -59,6 +64,6 @@ pub mod serve;
 pub mod server;
 
 /// The examples of the README, so that they are compiled and run.
-#[cfg(all(doctest, feature = "client", feature = "deflate", feature = "serve"))]
+#[cfg(all(doctest, feature = "client", feature = "deflate", feature = "serve", feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -19,6 +19,15 @@ mod codec_in_memory;
 mod echo_std;
 #[path = "../examples/echo_tokio.rs"]
 mod echo_tokio;
+#[cfg(feature = "tokio")]
+#[path = "../examples/hyper_upgrade.rs"]
+mod hyper_upgrade;
+#[cfg(feature = "tokio")]
+#[path = "../examples/tokio_client.rs"]
+mod tokio_client;
+#[cfg(feature = "tokio")]
+#[path = "../examples/tokio_server.rs"]
+mod tokio_server;
 
 fn start_std() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -27,15 +36,17 @@ fn start_std() -> SocketAddr {
     address
 }
 
-fn start_tokio() -> SocketAddr {
+fn start_tokio<S>(serve: impl FnOnce(tokio::net::TcpListener) -> S + Send + 'static) -> SocketAddr
+where
+    S: Future<Output = std::io::Result<()>>,
+{
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            echo_tokio::serve(listener).await
+            serve(tokio::net::TcpListener::from_std(listener).unwrap()).await
         })
     });
     address
@@ -110,10 +121,66 @@ fn the_echo_server_on_std_compresses_when_asked() {
 
 #[test]
 fn the_echo_server_on_tokio_echoes_many_and_ends_in_order() {
-    let address = start_tokio();
+    let address = start_tokio(echo_tokio::serve);
     behaves(address);
     tells_who_breaks_the_protocol(address);
     refuses_what_is_no_upgrade(address);
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn the_async_server_echoes_and_tells_who_is_wrong() {
+    let address = start_tokio(tokio_server::serve);
+    let options = Connect::new().subprotocol("echo").per_message_deflate(Deflate::default());
+    let mut client = options.open(&format!("ws://{address}/echo")).unwrap();
+    assert_eq!(client.subprotocol(), Some("echo"));
+    client.set_read_timeout(Some(Duration::from_secs(3)));
+    echoes(&mut client);
+    assert_eq!(client.close(None).unwrap(), Ended::Clean(None));
+    let Err(ClientError::Refused(refusal)) = Client::connect(&format!("ws://{address}/")) else {
+        panic!("it is refused");
+    };
+    assert_eq!(refusal.status, 404);
+
+    let parts = Client::connect(&format!("ws://{address}/echo")).unwrap().into_parts();
+    let mut socket = parts.stream.into_tcp().unwrap();
+    socket.write_all(b"\x81\x03bad").unwrap();
+    socket.write_all(&vec![0; 16 << 20]).unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer, b"\x88\x02\x03\xea");
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn the_async_client_sends_lines_and_says_goodbye() {
+    let address = start_tokio(tokio_server::serve);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let last = runtime.block_on(async {
+        let url = format!("ws://{address}/echo");
+        let talk = tokio_client::talk(&url, &b"one\ntwo\n"[..], false);
+        tokio::time::timeout(Duration::from_secs(30), talk).await.unwrap()
+    });
+    assert_eq!(last.unwrap().as_deref(), Some("two"));
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn hyper_hands_its_connection_over() {
+    let address = start_tokio(hyper_upgrade::serve);
+    let mut client = Client::connect(&format!("ws://{address}/echo")).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(3)));
+    echoes(&mut client);
+    assert_eq!(client.close(None).unwrap(), Ended::Clean(None));
+    // The same server has pages, and refuses what is no upgrade.
+    for (path, status) in [("/", "200 OK"), ("/echo", "426 Upgrade Required")] {
+        let mut socket = TcpStream::connect(address).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
+    }
 }
 
 #[test]

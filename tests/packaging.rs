@@ -73,11 +73,23 @@ fn the_codec_alone_pulls_one_crate() {
 
 #[test]
 fn no_feature_below_tls_pulls_a_tls_library() {
-    for features in ["handshake", "deflate", "client", "client,deflate"] {
+    for features in ["handshake", "deflate", "client", "client,deflate", "tokio", "tokio,client"] {
         if let Some(names) = tree(&["--features", features]) {
             let found = names.iter().find(|name| name.starts_with("rustls") || *name == "ring");
             assert_eq!(found, None, "{features}");
         }
+    }
+}
+
+#[test]
+fn the_async_adapter_pulls_no_url_parser_and_no_tls() {
+    if let Some(names) = tree(&["--features", "tokio"]) {
+        for other in ["url", "idna", "rustls", "tokio-rustls", "hyper", "futures-util"] {
+            assert!(!names.iter().any(|name| name == other), "{other}");
+        }
+    }
+    if let Some(names) = tree(&["--features", "client,deflate,tls,server"]) {
+        assert!(!names.iter().any(|name| name == "tokio"), "only its own feature pulls tokio");
     }
 }
 

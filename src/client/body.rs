@@ -24,19 +24,19 @@ pub(super) fn collect(
     let mut body = Body::of(&refused);
     body.take(begun);
     let mut piece = [0; 4096];
-    while body.framing != Framing::Over && time_left(deadline).is_ok() {
+    while !body.is_over() && time_left(deadline).is_ok() {
         match stream.read(&mut piece) {
             Ok(n) if n > 0 => body.take(&piece[..n]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             _ => break,
         }
     }
-    let Refused { status, reason, headers, .. } = refused;
-    Refusal { status, reason, headers, body: body.bytes }
+    body.into_refusal(refused)
 }
 
+/// A body as its bytes come.
 #[derive(Debug)]
-struct Body {
+pub(crate) struct Body {
     bytes: Vec<u8>,
     framing: Framing,
 }
@@ -57,7 +57,7 @@ enum Framing {
 }
 
 impl Body {
-    fn of(refused: &Refused) -> Self {
+    pub(crate) fn of(refused: &Refused) -> Self {
         let codings = refused
             .headers
             .iter()
@@ -76,7 +76,17 @@ impl Body {
         Self { bytes: Vec::new(), framing }
     }
 
-    fn take(&mut self, mut bytes: &[u8]) {
+    /// Whether nothing more is to be read.
+    pub(crate) fn is_over(&self) -> bool {
+        self.framing == Framing::Over
+    }
+
+    pub(crate) fn into_refusal(self, refused: Refused) -> Refusal {
+        let Refused { status, reason, headers, .. } = refused;
+        Refusal { status, reason, headers, body: self.bytes }
+    }
+
+    pub(crate) fn take(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && self.framing != Framing::Over {
             let used = match &mut self.framing {
                 Framing::Over => 0,

@@ -32,16 +32,16 @@ use crate::proto::handshake::HeadLimits;
 /// ```
 #[derive(Clone)]
 pub struct Connect {
-    pub(super) config: Config,
-    pub(super) head_limits: HeadLimits,
-    pub(super) origin: Option<String>,
-    pub(super) subprotocols: Vec<String>,
-    pub(super) headers: Vec<(String, String)>,
-    connect_timeout: Duration,
-    pub(super) close_timeout: Duration,
-    proxy: Option<String>,
+    pub(crate) config: Config,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) origin: Option<String>,
+    pub(crate) subprotocols: Vec<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+    pub(crate) proxy: Option<String>,
     #[cfg(feature = "tls")]
-    tls: super::tls::Trust,
+    pub(crate) tls: super::tls::Trust,
 }
 
 impl fmt::Debug for Connect {

@@ -14,7 +14,7 @@ pub(super) fn time_left(deadline: Option<Instant>) -> Result<Duration, ClientErr
 }
 
 /// `host:port`, with the brackets that an IPv6 address needs there.
-pub(super) fn authority(host: &str, port: u16) -> String {
+pub(crate) fn authority(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 

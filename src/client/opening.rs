@@ -20,25 +20,10 @@ pub(super) fn open<S: Read + Write>(
     ending: Ending<S>,
     deadline: Option<Instant>,
 ) -> Result<Client<S>, ClientError> {
-    let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce).map_err(|error| ClientError::Io(error.into()))?;
-    let subprotocols: Vec<&str> = options.subprotocols.iter().map(String::as_str).collect();
-    let extensions = offer(options);
-    let authorization = target.userinfo.as_deref().map(basic);
-    let mut headers: Vec<(&str, &str)> =
-        options.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-    if let Some(value) = &authorization
-        && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
-    {
-        headers.push(("Authorization", value));
-    }
-    let request = ClientRequest {
-        origin: options.origin.as_deref(),
-        subprotocols: &subprotocols,
-        extensions: extensions.as_deref(),
-        headers: &headers,
-        ..ClientRequest::new(&target.authority, &target.resource, nonce)
-    };
+    let wish = Wish::new(options, target)?;
+    let subprotocols = wish.subprotocols();
+    let headers = wish.headers();
+    let request = wish.request(&subprotocols, &headers);
     let mut out = Vec::new();
     request.write(&mut out)?;
     stream.write_all(&out)?;
@@ -84,6 +69,54 @@ pub(super) fn open<S: Read + Write>(
     }
 }
 
+/// What a client asks for, in one place. The lists that the request borrows are made of it first.
+pub(crate) struct Wish<'o> {
+    options: &'o Connect,
+    target: &'o Target,
+    nonce: [u8; 16],
+    extensions: Option<String>,
+    authorization: Option<String>,
+}
+
+impl<'o> Wish<'o> {
+    pub(crate) fn new(options: &'o Connect, target: &'o Target) -> Result<Self, ClientError> {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|error| ClientError::Io(error.into()))?;
+        let extensions = offer(options);
+        let authorization = target.userinfo.as_deref().map(basic);
+        Ok(Self { options, target, nonce, extensions, authorization })
+    }
+
+    pub(crate) fn subprotocols(&self) -> Vec<&str> {
+        self.options.subprotocols.iter().map(String::as_str).collect()
+    }
+
+    pub(crate) fn headers(&self) -> Vec<(&str, &str)> {
+        let given = self.options.headers.iter().map(|(name, value)| (&**name, &**value));
+        let mut headers: Vec<(&str, &str)> = given.collect();
+        if let Some(value) = &self.authorization
+            && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+        {
+            headers.push(("Authorization", value));
+        }
+        headers
+    }
+
+    pub(crate) fn request<'a>(
+        &'a self,
+        subprotocols: &'a [&'a str],
+        headers: &'a [(&'a str, &'a str)],
+    ) -> ClientRequest<'a> {
+        ClientRequest {
+            origin: self.options.origin.as_deref(),
+            subprotocols,
+            extensions: self.extensions.as_deref(),
+            headers,
+            ..ClientRequest::new(&self.target.authority, &self.target.resource, self.nonce)
+        }
+    }
+}
+
 #[cfg(not(feature = "deflate"))]
 fn offer(_: &Connect) -> Option<String> {
     None
@@ -95,7 +128,10 @@ fn offer(options: &Connect) -> Option<String> {
 }
 
 #[cfg_attr(not(feature = "deflate"), allow(unused))]
-fn connection(options: &Connect, response: &Response<'_>) -> Result<Connection, ClientError> {
+pub(crate) fn connection(
+    options: &Connect,
+    response: &Response<'_>,
+) -> Result<Connection, ClientError> {
     let mut connection = Connection::client(options.config.clone(), |bytes: &mut [u8]| {
         // §10.3: without strong randomness nothing may be sent at all, so there is nothing to fall
         // back to. The nonce was drawn from the same source a moment ago.

@@ -11,9 +11,9 @@ use super::url::{not_opened, userinfo};
 
 /// A proxy, by its URL `http://[user:password@]host[:port]`.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Proxy {
-    pub(super) host: String,
-    pub(super) port: u16,
+pub(crate) struct Proxy {
+    pub(crate) host: String,
+    pub(crate) port: u16,
     authorization: Option<String>,
 }
 
@@ -22,7 +22,7 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024;
 const ANSWER_HEADERS_MAX: usize = 64;
 
 impl Proxy {
-    pub(super) fn parse(text: &str) -> Result<Self, ClientError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ClientError> {
         let bad = |problem: &str| not_opened(text, problem);
         let url = Url::parse(text).map_err(|error| bad(&error.to_string()))?;
         if url.scheme() != "http" {
@@ -44,16 +44,11 @@ impl Proxy {
         authority: &str,
         stream: &mut (impl Read + Write),
     ) -> Result<(), ClientError> {
-        let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
-        if let Some(value) = &self.authorization {
-            request.push_str(&format!("Proxy-Authorization: {value}\r\n"));
-        }
-        request.push_str("\r\n");
-        stream.write_all(request.as_bytes())?;
+        stream.write_all(self.request(authority).as_bytes())?;
         let mut answer = Vec::new();
         // Byte by byte: what follows the blank line belongs to the tunnel.
         let mut byte = [0];
-        while !answer.ends_with(b"\r\n\r\n") {
+        while !is_whole(&answer)? {
             match stream.read(&mut byte) {
                 Ok(0) => return Err(ClientError::Proxy("it closed the connection".into())),
                 Ok(_) => {}
@@ -61,23 +56,42 @@ impl Proxy {
                 Err(error) => return Err(error.into()),
             }
             answer.extend_from_slice(&byte);
-            if answer.len() > ANSWER_BYTES_MAX {
-                let what = format!("its answer exceeds {ANSWER_BYTES_MAX} bytes");
-                return Err(ClientError::Proxy(what));
-            }
         }
-        let mut headers = [httparse::EMPTY_HEADER; ANSWER_HEADERS_MAX];
-        let mut response = httparse::Response::new(&mut headers);
-        response
-            .parse(&answer)
-            .map_err(|error| ClientError::Proxy(format!("its answer is not HTTP: {error}")))?;
-        match response.code {
-            Some(200..=299) => Ok(()),
-            Some(code) => {
-                Err(ClientError::Proxy(format!("{code} {}", response.reason.unwrap_or_default())))
-            }
-            None => Err(ClientError::Proxy("its answer has no status".into())),
+        judge(&answer)
+    }
+
+    pub(crate) fn request(&self, authority: &str) -> String {
+        let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
+        if let Some(value) = &self.authorization {
+            request.push_str(&format!("Proxy-Authorization: {value}\r\n"));
         }
+        request.push_str("\r\n");
+        request
+    }
+}
+
+/// Whether a proxy's answer has its blank line.
+pub(crate) fn is_whole(answer: &[u8]) -> Result<bool, ClientError> {
+    if answer.len() > ANSWER_BYTES_MAX {
+        let what = format!("its answer exceeds {ANSWER_BYTES_MAX} bytes");
+        return Err(ClientError::Proxy(what));
+    }
+    Ok(answer.ends_with(b"\r\n\r\n"))
+}
+
+/// Whether a proxy's answer opens the tunnel.
+pub(crate) fn judge(answer: &[u8]) -> Result<(), ClientError> {
+    let mut headers = [httparse::EMPTY_HEADER; ANSWER_HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut headers);
+    response
+        .parse(answer)
+        .map_err(|error| ClientError::Proxy(format!("its answer is not HTTP: {error}")))?;
+    match response.code {
+        Some(200..=299) => Ok(()),
+        Some(code) => {
+            Err(ClientError::Proxy(format!("{code} {}", response.reason.unwrap_or_default())))
+        }
+        None => Err(ClientError::Proxy("its answer has no status".into())),
     }
 }
 

@@ -11,7 +11,7 @@ use super::ClientError;
 
 /// Where the trusted certificates come from.
 #[derive(Clone, Debug)]
-pub(super) enum Trust {
+pub(crate) enum Trust {
     /// The platform's store, read once, when the first connection of the process is opened.
     Platform,
     /// This PEM file and nothing else.
@@ -22,6 +22,15 @@ pub(super) enum Trust {
 
 impl Trust {
     pub(super) fn begin(&self, host: &str) -> Result<ClientConnection, ClientError> {
+        let (config, name) = self.terms(host)?;
+        ClientConnection::new(config, name).map_err(|error| tls(error.to_string()))
+    }
+
+    /// What a session with this host begins from.
+    pub(crate) fn terms(
+        &self,
+        host: &str,
+    ) -> Result<(Arc<ClientConfig>, ServerName<'static>), ClientError> {
         let config = match self {
             Self::Platform => platform()?,
             Self::File(path) => {
@@ -43,7 +52,7 @@ impl Trust {
             Self::Config(config) => Arc::clone(config),
         };
         let name = ServerName::try_from(host.to_owned()).map_err(|error| tls(error.to_string()))?;
-        ClientConnection::new(config, name).map_err(|error| tls(error.to_string()))
+        Ok((config, name))
     }
 }
 

@@ -11,7 +11,7 @@ mod doors;
 mod golden;
 mod manners;
 mod process;
-mod shards;
-mod tls;
 #[path = "../support/replay.rs"]
 mod replay;
+mod shards;
+mod tls;
