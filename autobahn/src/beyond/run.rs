@@ -52,6 +52,10 @@ pub(crate) struct Beyond {
     /// Sweeps leave nothing out: all 65,536 close codes, each offset. Some minutes a role.
     #[arg(long)]
     full: bool,
+    /// Let sockeye keep its compression windows between messages. The shipped server has no switch for
+    /// that, so its place takes a small echo server on the public codec (src/bin/echo_server.rs).
+    #[arg(long, conflicts_with_all = ["against", "with", "testee"])]
+    deflate_takeover: bool,
     /// Run nothing: print the cases, with what they do.
     #[arg(long)]
     list: bool,
@@ -103,6 +107,15 @@ fn as_server(args: &Beyond, book: &Book, stop: &Stop) -> Result<bool, Failure> {
         let testee = Testee::Server { place: Place::of(url)?, plain: None };
         return go_through(args, book, stop, &testee, url);
     }
+    if args.deflate_takeover {
+        let mut command = Command::new(beside_us("echo-server")?);
+        let mut running =
+            Running::start("the server", command.arg("--deflate-takeover"), stop)?;
+        let authority = running.wait_for(START_MAX, authority_in)?;
+        let place = Place::of(&format!("ws://{authority}/"))?;
+        let testee = Testee::Server { place, plain: None };
+        return go_through(args, book, stop, &testee, "an echo server on sockeye's codec");
+    }
     let program = shipped_server(args.testee.as_deref(), stop)?;
     let start = |flags: &[&str]| -> Result<(Running, Place), Failure> {
         let mut command = Command::new(&program);
@@ -124,7 +137,10 @@ fn as_server(args: &Beyond, book: &Book, stop: &Stop) -> Result<bool, Failure> {
 fn as_client(args: &Beyond, book: &Book, stop: &Stop) -> Result<bool, Failure> {
     let command = match &args.with {
         Some(command) => command.clone(),
-        None => format!("{} --once {{url}}", beside_us("echo-client")?.display()),
+        None => {
+            let takeover = if args.deflate_takeover { "--deflate-takeover " } else { "" };
+            format!("{} --once {takeover}{{url}}", beside_us("echo-client")?.display())
+        }
     };
     let name = if args.with.is_some() { &command } else { "sockeye::client" };
     let testee = Testee::Client(Door::open(&command)?);
