@@ -213,7 +213,10 @@ mod tests {
     fn extensions_have_parameters_with_and_without_values() {
         let line = b"H\r\nSec-WebSocket-Extensions: a; b=9; c, d;e=\"08\"";
         let read = Heard::read(line).unwrap().extensions().unwrap();
-        assert_eq!((read[0].bits("b"), read[0].has("c"), read[0].value("c")), (Some(9), true, None));
+        assert_eq!(
+            (read[0].bits("b"), read[0].has("c"), read[0].value("c")),
+            (Some(9), true, None)
+        );
         assert_eq!((read[1].value("e"), read[1].bits("e")), (Some("08"), None));
     }
 }

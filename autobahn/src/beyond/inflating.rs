@@ -1,8 +1,8 @@
 //! RFC 1951 for these tests: an inflater that knows how far back it was sent, blocks written bit by bit,
 //! and compression by another's hand. What is tested uses none of this.
 
-use miniz_oxide::deflate::core::{CompressorOxide, TDEFLFlush, compress_to_output};
 use miniz_oxide::deflate::core::create_comp_flags_from_zip_params;
+use miniz_oxide::deflate::core::{CompressorOxide, TDEFLFlush, compress_to_output};
 
 /// What is put behind each message before it is inflated (RFC 7692 §7.2.2).
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
@@ -125,11 +125,12 @@ const LENGTH_BASE: [usize; 29] = [
 const LENGTH_BITS: [u8; 29] =
     [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
 const DISTANCE_BASE: [usize; 30] = [
-    1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049,
-    3073, 4097, 6145, 8193, 12_289, 16_385, 24_577,
+    1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537,
+    2049, 3073, 4097, 6145, 8193, 12_289, 16_385, 24_577,
 ];
 const DISTANCE_BITS: [u8; 30] = [
-    0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13,
+    0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13,
+    13,
 ];
 const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
@@ -209,10 +210,9 @@ fn symbols(
                 let base = DISTANCE_BASE.get(at).ok_or("a distance code that does not exist")?;
                 let distance = base + bits.take(DISTANCE_BITS[at])?;
                 *distance_max = distance.max(*distance_max);
-                let from = out
-                    .len()
-                    .checked_sub(distance)
-                    .ok_or_else(|| format!("it points {distance} back, before all that was said"))?;
+                let from = out.len().checked_sub(distance).ok_or_else(|| {
+                    format!("it points {distance} back, before all that was said")
+                })?;
                 for at in from..from + length {
                     out.push(out[at]);
                 }

@@ -349,9 +349,7 @@ impl Link {
                 format!("a control frame came with {} octets (§5.5)", frame.payload.len()),
             ),
             CONTINUATION => ensure(self.partial.is_some(), "a continuation of nothing came (§5.4)"),
-            TEXT | BINARY => {
-                ensure(self.partial.is_none(), "a message came inside another (§5.4)")
-            }
+            TEXT | BINARY => ensure(self.partial.is_none(), "a message came inside another (§5.4)"),
             _ => failed(format!("a frame came with the reserved opcode {opcode:#x} (§5.2)")),
         }
     }
@@ -469,7 +467,9 @@ impl Link {
         if self.us == Us::Client {
             match self.next_within(END_PATIENCE)? {
                 Seen::End => return Ok(()),
-                Seen::Silence => self.notes.push("after failing waits for the other side to end TCP"),
+                Seen::Silence => {
+                    self.notes.push("after failing waits for the other side to end TCP")
+                }
                 seen => return failed(format!("{seen} after its close frame")),
             }
         }
@@ -487,7 +487,9 @@ impl Link {
         match self.next()? {
             Seen::Close(theirs, _) if theirs == ours => {}
             // §5.5.1: an endpoint typically echoes the code.
-            Seen::Close(None | Some(1000), _) => self.notes.push("answers a close with another code"),
+            Seen::Close(None | Some(1000), _) => {
+                self.notes.push("answers a close with another code")
+            }
             seen => return failed(format!("expected the answer to a close, saw {seen}")),
         }
         self.expect_end_after_close()

@@ -32,10 +32,12 @@ const START_MAX: Duration = Duration::from_secs(30);
 /// A case passes, fails, or is undecided where its rule does not apply to the testee. Exit status: 0 if
 /// none failed, 1 if one did or nothing could be run; 130 after Ctrl-C.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  autobahn/run beyond                                    both roles of sockeye\n  \
+#[command(
+    after_help = "Examples:\n  autobahn/run beyond                                    both roles of sockeye\n  \
     autobahn/run beyond server --cases 'mask.*,close.*'    two sections\n  \
     autobahn/run beyond server --against ws://127.0.0.1:9000/\n  \
-    autobahn/run beyond client --with 'node echo.js {url}'")]
+    autobahn/run beyond client --with 'node echo.js {url}'"
+)]
 pub(crate) struct Beyond {
     /// Which role the testee has.
     #[arg(value_enum, default_value_t = Side::All)]
@@ -109,8 +111,7 @@ fn as_server(args: &Beyond, book: &Book, stop: &Stop) -> Result<bool, Failure> {
     }
     if args.deflate_takeover {
         let mut command = Command::new(beside_us("echo-server")?);
-        let mut running =
-            Running::start("the server", command.arg("--deflate-takeover"), stop)?;
+        let mut running = Running::start("the server", command.arg("--deflate-takeover"), stop)?;
         let authority = running.wait_for(START_MAX, authority_in)?;
         let place = Place::of(&format!("ws://{authority}/"))?;
         let testee = Testee::Server { place, plain: None };

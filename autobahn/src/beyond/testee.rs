@@ -28,7 +28,8 @@ impl Place {
         let wrong = || Failure::Because(format!("{url:?} is not of the form ws://HOST:PORT/PATH"));
         let rest = url.strip_prefix("ws://").ok_or_else(wrong)?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let named = if authority.contains(':') { authority.into() } else { format!("{authority}:80") };
+        let named =
+            if authority.contains(':') { authority.into() } else { format!("{authority}:80") };
         let mut found = named.to_socket_addrs().or_fail(format!("find {named}"))?;
         let address = found.next().ok_or_else(wrong)?;
         Ok(Self { address, authority: authority.to_owned(), path: format!("/{path}") })

@@ -86,7 +86,8 @@ fn bad(book: &mut Book) {
             },
         );
     }
-    for (name, twice) in [("on-one-line", ", "), ("on-two-lines", "\r\nSec-WebSocket-Extensions: ")] {
+    for (name, twice) in [("on-one-line", ", "), ("on-two-lines", "\r\nSec-WebSocket-Extensions: ")]
+    {
         book.client(
             format!("agree.to-it-twice-{name}-is-refused"),
             "RFC 7692 §5, §6455 §9.1",
@@ -138,8 +139,7 @@ fn unconfirmed(book: &mut Book) {
             if offer.has(CLIENT_BITS) {
                 return undecided("the client offers it");
             }
-            let line =
-                format!("Sec-WebSocket-Extensions: {}; {CLIENT_BITS}=10", confirmed(&offer));
+            let line = format!("Sec-WebSocket-Extensions: {}; {CLIENT_BITS}=10", confirmed(&offer));
             expect_refused(trial, &mut link, &welcome(&request)?.with(&line).bytes())
         },
     );
@@ -167,7 +167,8 @@ fn good(book: &mut Book) {
                 if offer.bits(SERVER_BITS).is_some_and(|most| most < bits) {
                     return undecided("the client wants a smaller window");
                 }
-                let fresh = if offer.has(SERVER_FRESH) { "; server_no_context_takeover" } else { "" };
+                let fresh =
+                    if offer.has(SERVER_FRESH) { "; server_no_context_takeover" } else { "" };
                 let answer = format!("{DEFLATE}; {SERVER_BITS}={bits}{fresh}");
                 let agreed = Agreed {
                     our_takeover: fresh.is_empty(),
@@ -184,7 +185,8 @@ fn good(book: &mut Book) {
             format!("limits the client's window to {bits} bits, if it offers that"),
             move |trial| {
                 let (mut link, request, offer) = offered(trial)?;
-                if !offer.has(CLIENT_BITS) || offer.bits(CLIENT_BITS).is_some_and(|most| most < bits)
+                if !offer.has(CLIENT_BITS)
+                    || offer.bits(CLIENT_BITS).is_some_and(|most| most < bits)
                 {
                     return undecided("the client did not offer it");
                 }
@@ -245,13 +247,7 @@ fn good(book: &mut Book) {
 }
 
 /// Opens in this way and talks by what was agreed.
-fn talk(
-    trial: &Trial<'_>,
-    mut link: Link,
-    request: &Heard,
-    answer: &str,
-    agreed: Agreed,
-) -> Tried {
+fn talk(trial: &Trial<'_>, mut link: Link, request: &Heard, answer: &str, agreed: Agreed) -> Tried {
     let line = format!("Sec-WebSocket-Extensions: {answer}");
     link.send(welcome(request)?.with(&line).bytes());
     link.agreed = Some(agreed);

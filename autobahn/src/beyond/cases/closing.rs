@@ -72,18 +72,13 @@ fn codes(book: &mut Book) {
 }
 
 fn bodies(book: &mut Book) {
-    book.both(
-        "close.without-a-code-is-answered",
-        "§5.5.1",
-        "sends an empty close",
-        |trial| {
-            let mut link = trial.open()?;
-            link.send_frame(FIN | CLOSE, b"");
-            link.expect_closed(None)?;
-            trial.done(&link);
-            Ok(())
-        },
-    );
+    book.both("close.without-a-code-is-answered", "§5.5.1", "sends an empty close", |trial| {
+        let mut link = trial.open()?;
+        link.send_frame(FIN | CLOSE, b"");
+        link.expect_closed(None)?;
+        trial.done(&link);
+        Ok(())
+    });
     book.both(
         "close.with-one-octet-is-refused",
         "§5.5.1",

@@ -25,7 +25,12 @@ fn inflates(link: &mut Link, payload: &[u8], wanted: &[u8]) -> Tried {
 fn forms(book: &mut Book) {
     type Form = (&'static str, &'static str, &'static str, &'static [u8]);
     let examples: [Form; 5] = [
-        ("one-block", "RFC 7692 §7.2.3.1", "sends the first example", &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]),
+        (
+            "one-block",
+            "RFC 7692 §7.2.3.1",
+            "sends the first example",
+            &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00],
+        ),
         (
             "a-stored-block",
             "RFC 7692 §7.2.3.3",
@@ -139,7 +144,11 @@ fn empty(book: &mut Book) {
         ("one-octet", "sends the octet 00 (§7.2.3.6)", &[0x00][..]),
         ("an-empty-block", "sends an empty block with fixed codes", &[0x02, 0x00]),
         ("a-final-empty-block", "sends an empty final block", &[0x03, 0x00, 0x00]),
-        ("a-stored-empty-block", "sends an empty stored block", &[0x00, 0x00, 0x00, 0xFF, 0xFF, 0x00]),
+        (
+            "a-stored-empty-block",
+            "sends an empty stored block",
+            &[0x00, 0x00, 0x00, 0xFF, 0xFF, 0x00],
+        ),
     ] {
         book.both(
             format!("deflate.an-empty-message-of-{name}-is-inflated"),
@@ -240,8 +249,7 @@ fn windows(book: &mut Book) {
             "RFC 7692 §7.1.2",
             format!("limits the testee to {bits} bits and looks how far back its messages point"),
             move |trial| {
-                let mut link =
-                    trial.deflated(Want { their_bits: Some(bits), ..Want::WIDE })?;
+                let mut link = trial.deflated(Want { their_bits: Some(bits), ..Want::WIDE })?;
                 if bits == 8 {
                     link.send_text(b"hello");
                     if link.next()? == Seen::End {
@@ -311,9 +319,9 @@ fn pointing(trial: &Trial<'_>, distance: usize, len: usize) -> (Vec<u8>, Vec<u8>
 fn refused_or_right(link: &mut Link, wanted: &[u8]) -> Tried {
     match link.next()? {
         Seen::Close(Some(1002 | 1007), _) | Seen::End => Ok(()),
-        Seen::Binary(it) if it == wanted => {
-            undecided("it was inflated: the testee keeps more than was agreed on, which hurts nobody")
-        }
+        Seen::Binary(it) if it == wanted => undecided(
+            "it was inflated: the testee keeps more than was agreed on, which hurts nobody",
+        ),
         seen => failed(format!("expected a failure, saw {seen}")),
     }
 }
@@ -405,56 +413,93 @@ fn wrong(book: &mut Book) {
         bytes.extend([0x55; 200]);
         bytes
     };
-    let text = deflated(&b"a text that is long enough to be compressed, and compressed it is ".repeat(40));
+    let text =
+        deflated(&b"a text that is long enough to be compressed, and compressed it is ".repeat(40));
     let random = deflated(&crate::beyond::wire::Noise::new(9).letters(5000));
     let cases: Vec<(&str, &str, Vec<u8>)> = vec![
         ("a-block-of-the-third-type", "RFC 1951 §3.2.3", vec![0x06, 0x00]),
-        ("a-block-of-the-third-type-later", "RFC 1951 §3.2.3", with(&|it| {
-            it.symbol(256);
-            it.put(6, 3);
-        })),
-        ("a-stored-block-with-a-wrong-check", "RFC 1951 §3.2.4", vec![0, 5, 0, 0, 0, b'h', b'e', b'l', b'l', b'o', 0]),
-        ("a-stored-block-that-ends-early", "RFC 7692 §7.2.2", [&[0, 100, 0, 155, 255][..], b"hello"].concat()),
+        (
+            "a-block-of-the-third-type-later",
+            "RFC 1951 §3.2.3",
+            with(&|it| {
+                it.symbol(256);
+                it.put(6, 3);
+            }),
+        ),
+        (
+            "a-stored-block-with-a-wrong-check",
+            "RFC 1951 §3.2.4",
+            vec![0, 5, 0, 0, 0, b'h', b'e', b'l', b'l', b'o', 0],
+        ),
+        (
+            "a-stored-block-that-ends-early",
+            "RFC 7692 §7.2.2",
+            [&[0, 100, 0, 155, 255][..], b"hello"].concat(),
+        ),
         ("a-stored-block-without-its-length", "RFC 7692 §7.2.2", vec![0, 5]),
         ("a-distance-before-the-start", "RFC 1951 §3.2.5", with(&|it| it.back(6))),
         ("a-distance-of-32768-at-the-start", "RFC 1951 §3.2.5", with(&|it| it.back(32_768))),
         ("a-length-code-of-286", "RFC 1951 §3.2.6", with(&|it| it.symbol(286))),
         ("a-length-code-of-287", "RFC 1951 §3.2.6", with(&|it| it.symbol(287))),
-        ("a-distance-code-of-30", "RFC 1951 §3.2.6", with(&|it| {
-            it.symbol(257);
-            it.distance_code(30);
-        })),
-        ("a-distance-code-of-31", "RFC 1951 §3.2.6", with(&|it| {
-            it.symbol(257);
-            it.distance_code(31);
-        })),
-        ("too-many-literal-codes", "RFC 1951 §3.2.7", dynamic(&|it| {
-            it.put(31, 5);
-            it.put(0, 5);
-            it.put(15, 4);
-        })),
-        ("a-repetition-of-nothing", "RFC 1951 §3.2.7", dynamic(&|it| {
-            it.put(0, 5);
-            it.put(0, 5);
-            it.put(0, 4);
-            // Only codes 16 and 17 exist; the first symbol repeats a length before the first.
-            for length in [1, 1, 0, 0] {
-                it.put(length, 3);
-            }
-            it.put(0, 1);
-        })),
-        ("too-many-codes-of-one-bit", "RFC 1951 §3.2.2", dynamic(&|it| {
-            it.put(0, 5);
-            it.put(0, 5);
-            it.put(15, 4);
-            for _ in 0..19 {
-                it.put(1, 3);
-            }
-        })),
+        (
+            "a-distance-code-of-30",
+            "RFC 1951 §3.2.6",
+            with(&|it| {
+                it.symbol(257);
+                it.distance_code(30);
+            }),
+        ),
+        (
+            "a-distance-code-of-31",
+            "RFC 1951 §3.2.6",
+            with(&|it| {
+                it.symbol(257);
+                it.distance_code(31);
+            }),
+        ),
+        (
+            "too-many-literal-codes",
+            "RFC 1951 §3.2.7",
+            dynamic(&|it| {
+                it.put(31, 5);
+                it.put(0, 5);
+                it.put(15, 4);
+            }),
+        ),
+        (
+            "a-repetition-of-nothing",
+            "RFC 1951 §3.2.7",
+            dynamic(&|it| {
+                it.put(0, 5);
+                it.put(0, 5);
+                it.put(0, 4);
+                // Only codes 16 and 17 exist; the first symbol repeats a length before the first.
+                for length in [1, 1, 0, 0] {
+                    it.put(length, 3);
+                }
+                it.put(0, 1);
+            }),
+        ),
+        (
+            "too-many-codes-of-one-bit",
+            "RFC 1951 §3.2.2",
+            dynamic(&|it| {
+                it.put(0, 5);
+                it.put(0, 5);
+                it.put(15, 4);
+                for _ in 0..19 {
+                    it.put(1, 3);
+                }
+            }),
+        ),
         ("a-compressed-text-cut-in-half", "RFC 7692 §7.2.2", random[..random.len() / 2].to_vec()),
         ("a-compressed-text-cut-in-its-codes", "RFC 7692 §7.2.2", text[..20].to_vec()),
         ("a-zlib-stream", "RFC 7692 §7.2.1", [&[0x78, 0x9C][..], &text].concat()),
-        ("a-gzip-stream", "RFC 7692 §7.2.1", [&[0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3][..], &text].concat()),
+        (
+            "a-gzip-stream",
+            "RFC 7692 §7.2.1",
+            [&[0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3][..], &text].concat(),
+        ),
         ("plain-text-with-rsv1", "RFC 7692 §6.1", b"this was never compressed at all".to_vec()),
         ("noise", "RFC 7692 §7.2.2", noise(3)),
         ("other-noise", "RFC 7692 §7.2.2", noise(4)),
@@ -465,7 +510,8 @@ fn wrong(book: &mut Book) {
             clause,
             format!("sends a compressed message that is none: {name}").replace('-', " "),
             move |trial| {
-                let mut link = trial.deflated(Want::FRESH).or_else(|_| trial.deflated(Want::WIDE))?;
+                let mut link =
+                    trial.deflated(Want::FRESH).or_else(|_| trial.deflated(Want::WIDE))?;
                 link.send_frame(FIN | RSV1 | BINARY, &payload);
                 link.expect_failed(PROTOCOL_OR_DATA)?;
                 trial.done(&link);

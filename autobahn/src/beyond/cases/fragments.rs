@@ -232,8 +232,7 @@ fn control(book: &mut Book) {
         "sends 50 pings in one write: each pong is the next or a later ping, the last one is there",
         |trial| {
             let mut link = trial.open()?;
-            let pings: Vec<u8> =
-                (0..50_u8).flat_map(|n| link.frame(FIN | PING, &[n])).collect();
+            let pings: Vec<u8> = (0..50_u8).flat_map(|n| link.frame(FIN | PING, &[n])).collect();
             link.send(pings);
             link.send_text(b"end");
             let mut last = None;

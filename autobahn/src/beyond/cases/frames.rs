@@ -190,8 +190,11 @@ fn reserved_bits(book: &mut Book) {
             },
         );
         // RSV1 means something on the first frame of a message, and nowhere else.
-        let wrong: &'static [u8] =
-            if matches!(opcode, TEXT | BINARY) { &[1, 2, 3, 5, 6, 7] } else { &[1, 2, 3, 4, 5, 6, 7] };
+        let wrong: &'static [u8] = if matches!(opcode, TEXT | BINARY) {
+            &[1, 2, 3, 5, 6, 7]
+        } else {
+            &[1, 2, 3, 4, 5, 6, 7]
+        };
         book.both(
             format!("rsv.a-bit-that-deflate-does-not-use-on-{name}-is-refused"),
             "§5.2, RFC 7692 §6",

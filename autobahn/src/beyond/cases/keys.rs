@@ -99,16 +99,11 @@ fn of_clients(book: &mut Book) {
             ensure(zero < 2, format!("{zero} of 64 keys are zero"))
         },
     );
-    book.client(
-        "mask.keys-differ",
-        "§5.3",
-        "looks at the keys of 64 messages",
-        |trial| {
-            let (keys, _) = keys(trial, 64)?;
-            let different: BTreeSet<_> = keys.iter().collect();
-            ensure(different.len() > 62, format!("{} different keys in 64", different.len()))
-        },
-    );
+    book.client("mask.keys-differ", "§5.3", "looks at the keys of 64 messages", |trial| {
+        let (keys, _) = keys(trial, 64)?;
+        let different: BTreeSet<_> = keys.iter().collect();
+        ensure(different.len() > 62, format!("{} different keys in 64", different.len()))
+    });
     book.client(
         "mask.keys-do-not-count",
         "§5.3, §10.3",

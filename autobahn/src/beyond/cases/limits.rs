@@ -206,7 +206,9 @@ fn flood(trial: &Trial<'_>) -> Tried {
                 last = n;
             }
             Seen::Text(it) if it == b"end" => end = true,
-            Seen::End | Seen::Close(..) if !end => return undecided("the testee gave the flood up"),
+            Seen::End | Seen::Close(..) if !end => {
+                return undecided("the testee gave the flood up");
+            }
             seen => return failed(format!("expected pongs and a text, saw {seen}")),
         }
         if end && last == Some(29_999) {

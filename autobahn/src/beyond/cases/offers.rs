@@ -186,7 +186,10 @@ fn good(book: &mut Book) {
         "§9.1",
         "offers client_max_window_bits;server_max_window_bits=11 and so on without spaces",
         |trial| {
-            check(trial, &format!("{DEFLATE};{CLIENT_BITS};{SERVER_BITS}=11;{CLIENT_FRESH};{SERVER_FRESH}"))
+            check(
+                trial,
+                &format!("{DEFLATE};{CLIENT_BITS};{SERVER_BITS}=11;{CLIENT_FRESH};{SERVER_FRESH}"),
+            )
         },
     );
     book.server(
@@ -213,9 +216,17 @@ fn good(book: &mut Book) {
 
 fn lists(book: &mut Book) {
     let second: [(&str, &str, String); 5] = [
-        ("a-bad-offer-and-a-good-one", "16 window bits", format!("{DEFLATE}; {SERVER_BITS}=16, {DEFLATE}")),
+        (
+            "a-bad-offer-and-a-good-one",
+            "16 window bits",
+            format!("{DEFLATE}; {SERVER_BITS}=16, {DEFLATE}"),
+        ),
         ("an-unknown-parameter-first", "x=1 first", format!("{DEFLATE}; x=1, {DEFLATE}")),
-        ("an-unknown-extension-first", "an unknown extension first", format!("x-other; a, {DEFLATE}")),
+        (
+            "an-unknown-extension-first",
+            "an unknown extension first",
+            format!("x-other; a, {DEFLATE}"),
+        ),
         (
             "ten-bad-ones-and-a-good-one",
             "ten bad offers first",

@@ -26,10 +26,7 @@ fn expect_refused(trial: &Trial<'_>, head: &[u8], may_hang_up: bool) -> Tried<Op
         None => return failed("TCP ended without an answer (§4.2.2 demands a status)"),
         Some(head) => Heard::read(&head)?.status()?,
     };
-    ensure(
-        (400..=599).contains(&status),
-        format!("expected a refusal, saw status {status}"),
-    )?;
+    ensure((400..=599).contains(&status), format!("expected a refusal, saw status {status}"))?;
     link.send_text(b"smuggled");
     let rest = link.rest(QUIET);
     ensure(
@@ -60,7 +57,9 @@ fn refused(book: &mut Book) {
         ("an-upgrade-that-begins-so", "§4.2.1 (3)", "says Upgrade: websocket2", |it| {
             it.instead("Upgrade", "Upgrade: websocket2")
         }),
-        ("an-empty-upgrade", "§4.2.1 (3)", "says Upgrade:", |it| it.instead("Upgrade", "Upgrade:")),
+        ("an-empty-upgrade", "§4.2.1 (3)", "says Upgrade:", |it| {
+            it.instead("Upgrade", "Upgrade:")
+        }),
         ("no-connection", "§4.2.1 (4)", "leaves Connection out", |it| it.without("Connection")),
         ("connection-without-upgrade", "§4.2.1 (4)", "says Connection: keep-alive", |it| {
             it.instead("Connection", "Connection: keep-alive")
@@ -207,7 +206,12 @@ fn malformed(book: &mut Book) {
     let cases: [(&str, &str, &str, &str); 12] = [
         ("nul-in-a-value", "RFC 9110 §5.5", "has NUL in a value", "X-Odd: a\0b"),
         ("cr-in-a-value", "RFC 9110 §5.5", "has CR in a value", "X-Odd: a\rb"),
-        ("a-control-character-in-a-value", "RFC 7230 §3.2", "has 0x01 in a value", "X-Odd: a\u{1}b"),
+        (
+            "a-control-character-in-a-value",
+            "RFC 7230 §3.2",
+            "has 0x01 in a value",
+            "X-Odd: a\u{1}b",
+        ),
         ("a-space-before-the-colon", "RFC 7230 §3.2.4", "writes X-Odd : a", "X-Odd : a"),
         ("a-tab-before-the-colon", "RFC 7230 §3.2.4", "writes X-Odd<TAB>: a", "X-Odd\t: a"),
         ("a-line-without-a-colon", "RFC 7230 §3.2", "has a line without a colon", "nonsense"),
@@ -216,7 +220,12 @@ fn malformed(book: &mut Book) {
         ("a-name-with-a-slash", "RFC 7230 §3.2.6", "writes X/Odd: a", "X/Odd: a"),
         ("a-name-with-nul", "RFC 7230 §3.2.6", "has NUL in a name", "X-\0dd: a"),
         ("extensions-of-no-grammar", "§9.1", "offers ;=,;", "Sec-WebSocket-Extensions: ;=,;"),
-        ("two-equal-subprotocols", "§4.1 (10)", "offers a, b, a", "Sec-WebSocket-Protocol: a, b, a"),
+        (
+            "two-equal-subprotocols",
+            "§4.1 (10)",
+            "offers a, b, a",
+            "Sec-WebSocket-Protocol: a, b, a",
+        ),
     ];
     for (name, clause, what, line) in cases {
         book.server(format!("request.{name}-is-refused"), clause, what, move |trial| {

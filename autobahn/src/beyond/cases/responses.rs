@@ -74,9 +74,12 @@ fn asked(book: &mut Book) {
         ("without-an-answers-headers", "§11.3.3", "looks for Accept", |_, request| {
             ensure(!request.has("Sec-WebSocket-Accept"), "the request has Sec-WebSocket-Accept")
         }),
-        ("with-good-parameters-for-deflate", "RFC 7692 §7.1", "judges the offers", |_, request| {
-            good_offers(request)
-        }),
+        (
+            "with-good-parameters-for-deflate",
+            "RFC 7692 §7.1",
+            "judges the offers",
+            |_, request| good_offers(request),
+        ),
     ];
     for (name, clause, what, check) in cases {
         book.client(format!("ask.{name}"), clause, what, move |trial| {
@@ -202,9 +205,14 @@ fn refused(book: &mut Book) {
         ("an-extension-of-another-name", "§4.1 (5)", "agrees on permessage-bzip2", |it| {
             it.with("Sec-WebSocket-Extensions: permessage-bzip2")
         }),
-        ("two-extensions-one-not-offered", "§4.1 (5)", "agrees on x-a and x-b on two lines", |it| {
-            it.with("Sec-WebSocket-Extensions: x-a").with("Sec-WebSocket-Extensions: x-b; c=1")
-        }),
+        (
+            "two-extensions-one-not-offered",
+            "§4.1 (5)",
+            "agrees on x-a and x-b on two lines",
+            |it| {
+                it.with("Sec-WebSocket-Extensions: x-a").with("Sec-WebSocket-Extensions: x-b; c=1")
+            },
+        ),
         ("extensions-of-no-grammar", "§9.1", "agrees on ;=,", |it| {
             it.with("Sec-WebSocket-Extensions: ;=,")
         }),

@@ -85,11 +85,8 @@ pub(super) fn add(book: &mut Book) {
             format!("resets 20 connections {what}; another one works"),
             move |trial| {
                 for _ in 0..20 {
-                    let mut link = if name == "inside-the-request" {
-                        trial.dial()?
-                    } else {
-                        trial.open()?
-                    };
+                    let mut link =
+                        if name == "inside-the-request" { trial.dial()? } else { trial.open()? };
                     cut(trial, &mut link)?;
                     link.reset();
                 }

@@ -182,7 +182,11 @@ fn later(link: &mut Link, compressed: bool) -> Tried {
         }
     }
     let bad = [&good[..], b"\xC0"].concat();
-    if compressed { link.send_compressed(TEXT, &bad) } else { link.send_text(&bad) }
+    if compressed {
+        link.send_compressed(TEXT, &bad)
+    } else {
+        link.send_text(&bad)
+    }
     link.expect_failed(DATA)
 }
 

@@ -57,10 +57,16 @@ fn accepted(book: &mut Book) {
         ("connection-on-two-lines", "RFC 7230 §3.2.2", "has two Connection headers", |it| {
             it.instead("Connection", "Connection: keep-alive\r\nConnection: Upgrade")
         }),
-        ("white-space-around-values", "RFC 7230 §3.2", "puts spaces and tabs around values", |it| {
-            let lines = it.lines.iter().map(|line| format!("{} \t ", line.replace(": ", ":  \t")));
-            Lines { start: it.start.clone(), lines: lines.collect() }
-        }),
+        (
+            "white-space-around-values",
+            "RFC 7230 §3.2",
+            "puts spaces and tabs around values",
+            |it| {
+                let lines =
+                    it.lines.iter().map(|line| format!("{} \t ", line.replace(": ", ":  \t")));
+                Lines { start: it.start.clone(), lines: lines.collect() }
+            },
+        ),
         ("no-white-space-before-values", "RFC 7230 §3.2", "writes Host:name and so on", |it| {
             let lines = it.lines.iter().map(|line| line.replacen(": ", ":", 1));
             Lines { start: it.start.clone(), lines: lines.collect() }
@@ -70,12 +76,22 @@ fn accepted(book: &mut Book) {
             it
         }),
         ("headers-that-mean-nothing-here", "§4.2.1", "has a dozen other headers", |it| {
-            it.with("User-Agent: beyond").with("Accept: */*").with("Accept-Language: de, en;q=0.5")
-                .with("Accept-Encoding: gzip, br").with("Cache-Control: no-cache")
-                .with("Pragma: no-cache").with("DNT: 1").with("X-Empty:").with("X-Odd: \"(,;)\"")
-                .with("Sec-Fetch-Mode: websocket").with("Cookie: a=b; c=d").with("Via: 1.1 there")
+            it.with("User-Agent: beyond")
+                .with("Accept: */*")
+                .with("Accept-Language: de, en;q=0.5")
+                .with("Accept-Encoding: gzip, br")
+                .with("Cache-Control: no-cache")
+                .with("Pragma: no-cache")
+                .with("DNT: 1")
+                .with("X-Empty:")
+                .with("X-Odd: \"(,;)\"")
+                .with("Sec-Fetch-Mode: websocket")
+                .with("Cookie: a=b; c=d")
+                .with("Via: 1.1 there")
         }),
-        ("an-empty-header", "RFC 7230 §3.2", "has a header without a value", |it| it.with("X-Empty:")),
+        ("an-empty-header", "RFC 7230 §3.2", "has a header without a value", |it| {
+            it.with("X-Empty:")
+        }),
         ("fifty-headers", "§4.2.1", "has 50 more headers", |mut it| {
             it.lines.extend((0..50).map(|n| format!("X-Header-{n}: {n}")));
             it
@@ -93,9 +109,12 @@ fn accepted(book: &mut Book) {
         ("extensions-on-two-lines", "§9.1", "offers two unknown ones on two lines", |it| {
             it.with("Sec-WebSocket-Extensions: x-one").with("Sec-WebSocket-Extensions: x-two; y")
         }),
-        ("subprotocols", "§4.2.2", "offers two subprotocols; none or one of them comes back", |it| {
-            it.with("Sec-WebSocket-Protocol: one.example, two.example")
-        }),
+        (
+            "subprotocols",
+            "§4.2.2",
+            "offers two subprotocols; none or one of them comes back",
+            |it| it.with("Sec-WebSocket-Protocol: one.example, two.example"),
+        ),
         ("subprotocols-on-two-lines", "§11.3.4", "offers two subprotocols on two lines", |it| {
             it.with("Sec-WebSocket-Protocol: one").with("Sec-WebSocket-Protocol: two")
         }),
