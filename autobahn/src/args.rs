@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::beyond::Beyond;
 
 /// Runs the Autobahn suite (wstest 0.8.2) against sockeye and compares every verdict with
 /// autobahn/expected.json.
@@ -20,12 +22,15 @@ use clap::{Parser, ValueEnum};
 #[command(
     name = "autobahn",
     bin_name = "autobahn/run",
+    args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  autobahn/run                        everything, 7 to 12 minutes a role\n  \
         autobahn/run --sample               a sixth of the compressed cases, some 80 seconds a role\n  \
         autobahn/run server --cases 6.4,9.1 two groups, one role\n  \
         autobahn/run client --tls --sample  the client over wss://"
 )]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Other>,
     /// Which side of the conversation sockeye takes.
     #[arg(value_enum, default_value_t = Side::All)]
     pub(crate) side: Side,
@@ -68,12 +73,18 @@ pub(crate) struct Args {
     pub(crate) readme: bool,
 }
 
+/// What else there is to run.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Other {
+    Beyond(Beyond),
+}
+
 /// Which roles are tried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Side {
-    /// The shipped server.
+    /// As a server.
     Server,
-    /// The public client.
+    /// As a client.
     Client,
     /// First the one, then the other.
     All,

@@ -121,7 +121,8 @@ fn fits(pattern: &str, id: &CaseId) -> bool {
     below(pattern.trim()) || glob(pattern.trim().as_bytes(), number.as_bytes())
 }
 
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
+/// Whether a text fits a pattern in which `*` stands for any text.
+pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     match pattern.split_first() {
         None => text.is_empty(),
         Some((b'*', rest)) => (0..=text.len()).any(|at| glob(rest, &text[at..])),

@@ -2,6 +2,7 @@
 //! and compares the verdicts with `expected.json`. What a case demands is the suite's own affair.
 
 mod args;
+mod beyond;
 mod cases;
 mod certificate;
 mod child;
@@ -19,7 +20,12 @@ use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match run::run(&args::Args::parse()) {
+    let args = args::Args::parse();
+    let ran = match &args.command {
+        None => run::run(&args),
+        Some(args::Other::Beyond(beyond)) => beyond::run(beyond),
+    };
+    match ran {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(failure) => {

@@ -96,7 +96,7 @@ impl Plan<'_> {
                 arguments.extend(["--tls-cert".into(), files.certificate.into_os_string()]);
                 arguments.extend(["--tls-key".into(), files.key.into_os_string()]);
             }
-            self.shipped_server()?
+            shipped_server(self.args.testee.as_deref(), self.stop)?
         };
         let mut testee =
             Running::start("the server", Command::new(program).args(arguments), self.stop)?;
@@ -207,30 +207,30 @@ impl Plan<'_> {
         let text = serde_json::to_string_pretty(&spec).expect("it was made of plain values");
         fs::write(self.folder.join("spec.json"), text).or_fail("write spec.json")
     }
+}
 
-    /// The program as people build it.
-    fn shipped_server(&self) -> Result<PathBuf, Failure> {
-        if let Some(testee) = &self.args.testee {
-            return Ok(testee.clone());
-        }
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--locked", "--release", "--bin", "sockeye"]);
-        build.current_dir(root());
-        Running::start("the build of sockeye", &mut build, self.stop)?.succeed(BUILD_MAX)?;
-        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-        Ok(root().join(target).join("release/sockeye"))
+/// The program as people build it.
+pub(crate) fn shipped_server(testee: Option<&Path>, stop: &Stop) -> Result<PathBuf, Failure> {
+    if let Some(testee) = testee {
+        return Ok(testee.to_owned());
     }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--locked", "--release", "--bin", "sockeye"]);
+    build.current_dir(root());
+    Running::start("the build of sockeye", &mut build, stop)?.succeed(BUILD_MAX)?;
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    Ok(root().join(target).join("release/sockeye"))
 }
 
 /// A program of this package: they are built together.
-fn beside_us(name: &str) -> Result<PathBuf, Failure> {
+pub(crate) fn beside_us(name: &str) -> Result<PathBuf, Failure> {
     let us = env::current_exe().or_fail("find this program")?;
     Ok(us.parent().unwrap_or(Path::new(".")).join(name))
 }
 
 /// The address in a line such as `chat on http://127.0.0.1:8080/`.
-fn authority_in(line: &str) -> Option<String> {
+pub(crate) fn authority_in(line: &str) -> Option<String> {
     let (_, after) = line.split_once("://")?;
     let authority = after.split(['/', ' ']).next()?;
     authority.starts_with("127.0.0.1:").then(|| authority.to_owned())

@@ -86,7 +86,7 @@ impl<H: Handler> House<H> {
         ctx.clear_timer(id.0, DEADLINE);
         let options = &self.shared.options;
         ctx.set_timer(id.0, KEEPALIVE, options.ping_interval);
-        let keepalive = Keepalive::new(options.ping_interval, options.idle_timeout, ctx.now());
+        let keepalive = Keepalive::new(ctx.now());
         let line = Line {
             remote: *remote,
             gauge: self.shared.join(id),
@@ -312,19 +312,22 @@ impl<H: Handler> House<H> {
     /// The next look at a silent peer.
     fn keep_alive(&mut self, ctx: &mut Ctx<'_>, id: ClientId) {
         let Some(Stage::Talking(talk)) = self.peers.of(id) else { return };
-        let now = ctx.now();
+        let (now, options) = (ctx.now(), &self.shared.options);
+        let duty_of = |keepalive: &mut Keepalive| {
+            keepalive.duty(options.ping_interval, options.idle_timeout, now)
+        };
         // A peer that has much to take is not read from, so its pongs wait; whether it takes anything is
         // the loop's to watch.
         if ctx.queued(id.0) > 0 {
             talk.keepalive.heard(now);
         }
-        let mut duty = talk.keepalive.duty(now);
+        let mut duty = duty_of(&mut talk.keepalive);
         if duty == Duty::Ping {
             let mut out = Vec::new();
             if talk.connection.split_mut().1.ping(b"", &mut out).is_ok() {
                 ctx.send_owned(id.0, &mut out);
             }
-            duty = talk.keepalive.duty(now);
+            duty = duty_of(&mut talk.keepalive);
         }
         match duty {
             Duty::WaitUntil(due) => ctx.set_timer(id.0, KEEPALIVE, due.saturating_sub(now)),

@@ -20,8 +20,11 @@ struct Args {
     /// Where the server is, such as ws://127.0.0.1:9001.
     url: String,
     /// The name in the report.
-    #[arg(long)]
+    #[arg(long, default_value = "sockeye")]
     agent: String,
+    /// Go to this very URL, echo until the connection is over, and end.
+    #[arg(long)]
+    once: bool,
     /// Trust the certificates in this PEM file, for wss://.
     #[arg(long)]
     ca: Option<PathBuf>,
@@ -44,6 +47,9 @@ fn run(args: &Args) -> Result<(), ClientError> {
     let mut connect = Connect::new().per_message_deflate(policy(args.deflate_takeover));
     if let Some(ca) = &args.ca {
         connect = connect.ca_file(ca);
+    }
+    if args.once {
+        return talk(connect.open(&args.url)?, true).map(|_| ());
     }
     let visit = |path: &str, echo: bool| {
         let url = format!("{}{path}", args.url);
