@@ -44,8 +44,8 @@ fn a_broadcast_reaches_the_others_in_its_own_kind_and_all_means_all() {
 #[test]
 fn pongs_answers_and_broadcasts_keep_their_order() {
     let (probe, _told) = Probe::new(|socket, message, _| {
-        socket.send(message);
         socket.clients().broadcast(Message::Text("to all"));
+        socket.send(message);
         socket.ping(b"are you there");
     });
     let server = Running::with(Options::default(), probe);
@@ -53,7 +53,7 @@ fn pongs_answers_and_broadcasts_keep_their_order() {
     let one = [frame(0x89, b"p", true, None), frame(0x81, b"x", true, None)].concat();
     actor.write(&[one.clone(), one].concat());
     actor.watch(6);
-    let round = [Saw::Pong(b"p".into()), Saw::Text("x".into()), Saw::Text("to all".into())];
+    let round = [Saw::Pong(b"p".into()), Saw::Text("to all".into()), Saw::Text("x".into())];
     assert_eq!(actor.saw, [round.clone(), round].concat());
 }
 
