@@ -61,7 +61,8 @@ pub(crate) struct Args {
     /// the event loop, whose reads nobody can cut from outside for certain.
     #[arg(long, conflicts_with_all = ["tls", "shards"])]
     pub(crate) one_byte_reads: bool,
-    /// Try this program instead of building one: a `sockeye`, or as a client an `echo-client`.
+    /// Try this program instead of building one: a `sockeye`, or as a client an `echo-client`. The async
+    /// adapter's are built beside this one: `tokio-echo-server`, `tokio-echo-client`.
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) testee: Option<PathBuf>,
     /// Afterwards keep the raw verdicts in autobahn/results and renew the README's table from them.

@@ -135,7 +135,13 @@ where
     // Who stops reading while both still write makes both wait for ever.
     while got < count || writing.is_none() {
         let message = tokio::select! {
-            message = reading.next() => message.unwrap().unwrap(),
+            message = reading.next() => match message {
+                Some(message) => message.unwrap(),
+                None => {
+                    writing = Some((&mut sender).await.unwrap());
+                    break;
+                }
+            },
             sent = &mut sender, if writing.is_none() => {
                 writing = Some(sent.unwrap());
                 continue;
@@ -152,7 +158,9 @@ where
     }
     let mut ws = reading.reunite(writing.unwrap()).unwrap();
     // Not `close().await`: neither end would read while both wait for the other to take its goodbye.
-    ws.start_send_unpin(Message::Close(None)).unwrap();
+    // The other may have been first with it.
+    let closed = ws.start_send_unpin(Message::Close(None));
+    assert!(matches!(closed, Ok(()) | Err(Error::Send(SendError::Closed))), "{closed:?}");
     while let Some(message) = ws.next().await {
         pongs += usize::from(matches!(message.unwrap(), Message::Pong(_)));
     }

@@ -44,7 +44,10 @@ async fn main() -> std::io::Result<()> {
     }
 }
 
-async fn talk(tcp: TcpStream, config: Config) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn talk(
+    tcp: TcpStream,
+    config: Config,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     tcp.set_nodelay(true)?;
     let mut ws = accept_async_with_config(tcp, config).await?;
     let outcome = loop {
