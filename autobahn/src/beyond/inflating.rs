@@ -140,7 +140,16 @@ fn fixed_lengths() -> (Vec<usize>, Vec<usize>) {
 }
 
 fn block(bits: &mut Bits<'_>, out: &mut Vec<u8>, distance_max: &mut usize) -> Result<(), String> {
-    let _final = bits.bit()?;
+    let last = bits.bit()? == 1;
+    content(bits, out, distance_max)?;
+    if last {
+        // What follows a final block begins with an octet.
+        bits.at = bits.at.next_multiple_of(8);
+    }
+    Ok(())
+}
+
+fn content(bits: &mut Bits<'_>, out: &mut Vec<u8>, distance_max: &mut usize) -> Result<(), String> {
     match bits.take(2)? {
         0 => {
             bits.at = bits.at.next_multiple_of(8);

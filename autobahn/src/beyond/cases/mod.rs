@@ -47,8 +47,16 @@ mod tests {
     #[test]
     fn every_case_has_a_name_of_its_own_that_names_its_section() {
         let book = book();
-        let names: BTreeSet<&str> = book.0.iter().map(|case| case.name.as_str()).collect();
-        assert_eq!(names.len(), book.0.len());
+        for us in [Us::Client, Us::Server] {
+            let names: Vec<&str> = book
+                .0
+                .iter()
+                .filter(|case| case.is_for(us))
+                .map(|case| case.name.as_str())
+                .collect();
+            let different: BTreeSet<&&str> = names.iter().collect();
+            assert_eq!(different.len(), names.len());
+        }
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         for case in &book.0 {
             let (section, rest) = case.name.split_once('.').unwrap();

@@ -8,6 +8,7 @@ use crate::beyond::verdict::{Tried, ensure, failed, shown, sweep, undecided};
 use crate::beyond::wire::{FIN, TEXT};
 
 type Change = fn(Lines) -> Lines;
+type Rewrite = fn(Vec<u8>) -> Vec<u8>;
 
 pub(super) fn add(book: &mut Book) {
     refused(book);
@@ -239,7 +240,7 @@ fn malformed(book: &mut Book) {
         });
     }
     // What a lenient reader may take, as long as it reads it as one.
-    let cases: [(&str, &str, &str, fn(Vec<u8>) -> Vec<u8>); 5] = [
+    let cases: [(&str, &str, &str, Rewrite); 5] = [
         ("a-folded-line", "RFC 7230 §3.2.4", "folds a header over two lines", |head| {
             replaced(&head, b"Upgrade: websocket", b"X-Odd: a\r\n b\r\nUpgrade: websocket")
         }),
