@@ -283,3 +283,38 @@ fn messages_of_ten_million_bytes_pass_both_ways_and_from_other_threads() {
     actor.watch(1);
     assert!(actor.saw == [Saw::Binary(bytes)]);
 }
+
+/// Of one read's messages, before somebody else is heard.
+fn heard_before_the_other(message: &[u8], answer: usize) -> u32 {
+    let mut heard = 0;
+    let answer = vec![7; answer];
+    let (probe, told) = Probe::new(move |socket, message, tell| {
+        if message == Message::Text("how many") {
+            tell.send(Told::Note(heard.to_string())).unwrap();
+        } else {
+            heard += 1;
+            if heard == 1 {
+                tell.send(Told::Note("begun".into())).unwrap();
+            }
+            socket.send(Message::Binary(&answer));
+        }
+    });
+    let server = Running::with(Options::default(), probe);
+    let mut busy = Actor::open(server.addresses[0], "/");
+    let mut other = Actor::open(server.addresses[0], "/");
+    let mut all = Vec::new();
+    while all.len() < 60_000 {
+        all.extend(frame(0x82, message, true, None));
+    }
+    busy.write(&all);
+    assert_eq!(note(&told), "begun");
+    other.text("how many");
+    note(&told).parse().unwrap()
+}
+
+#[test]
+fn answers_much_longer_than_what_asks_for_them_are_a_few_a_turn() {
+    // 64 KiB of answers end a turn, and at 256 KiB that nobody takes the peer is not heard.
+    let heard = heard_before_the_other(b"", 64 << 10);
+    assert!(heard < 1000, "{heard} of some ten thousand");
+}
