@@ -1,7 +1,6 @@
 //! What `autobahn/run beyond` does, in order.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fs;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -204,8 +203,6 @@ fn progress(at: usize, of: usize, name: &str) {
     if err.is_terminal() {
         let _ = write!(err, "\r\x1b[K{at}/{of} {name}");
         let _ = err.flush();
-    } else if env::var_os("BEYOND_VERBOSE").is_some() {
-        let _ = writeln!(err, "{at}/{of} {name}");
     }
 }
 
