@@ -50,7 +50,8 @@ pub(crate) struct Beyond {
     /// Only these, `*` stands for any text; several with commas.
     #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
     cases: Vec<String>,
-    /// Sweeps leave nothing out: all 65,536 close codes, each offset. Some minutes a role.
+    /// Sweeps leave nothing out: all 65,536 close codes, each offset. Half a minute for a server; for a
+    /// client, which is started for each code, a quarter of an hour.
     #[arg(long)]
     full: bool,
     /// Let sockeye keep its compression windows between messages. The shipped server has no switch for
