@@ -291,10 +291,7 @@ impl Link {
             }
             match self.fill(until) {
                 Some(true) => {}
-                Some(false) if self.at < self.unread.len() => {
-                    // A reset may cut what was on its way; an orderly end may not.
-                    return Ok(Err(Seen::End));
-                }
+                // In the middle of a frame too: a reset may cut what was on its way.
                 Some(false) => return Ok(Err(Seen::End)),
                 None => return Ok(Err(Seen::Silence)),
             }

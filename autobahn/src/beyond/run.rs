@@ -1,7 +1,6 @@
 //! What `autobahn/run beyond` does, in order.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fs;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -51,7 +50,8 @@ pub(crate) struct Beyond {
     /// Only these, `*` stands for any text; several with commas.
     #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
     cases: Vec<String>,
-    /// Sweeps leave nothing out: all 65,536 close codes, each offset. Some minutes a role.
+    /// Sweeps leave nothing out: all 65,536 close codes, each offset. Half a minute for a server; for a
+    /// client, which is started for each code, a quarter of an hour.
     #[arg(long)]
     full: bool,
     /// Let sockeye keep its compression windows between messages. The shipped server has no switch for
@@ -204,8 +204,6 @@ fn progress(at: usize, of: usize, name: &str) {
     if err.is_terminal() {
         let _ = write!(err, "\r\x1b[K{at}/{of} {name}");
         let _ = err.flush();
-    } else if env::var_os("BEYOND_VERBOSE").is_some() {
-        let _ = writeln!(err, "{at}/{of} {name}");
     }
 }
 
