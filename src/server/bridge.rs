@@ -141,7 +141,9 @@ impl Bridge {
                 let request = Request::Open { channel, keep, replay, limit };
                 self.submit(ask, Answer::Opened, request);
                 // If it has a log, that is held now.
-                name.into_iter().for_each(|name| self.broker.follow(&name));
+                if let Some(name) = name {
+                    self.broker.follow(&name);
+                }
             }
             Effect::Read { ask, channel, before, after, limit } => {
                 let request = Request::Read { channel, before, after, limit };

@@ -64,9 +64,10 @@ impl Shard {
             spent += payload.len() + MESSAGE_COST;
             self.hub.message(conn, kind, payload, ctx.now(), &mut self.effects);
             // At once: what is owed to this peer stands before what the next message brings.
-            self.settle(ctx, Some(Own { conn, heard, tx, out: &mut out }));
+            self.settle(ctx, Some(Own { conn, heard: Some(heard), tx, out: &mut out }));
         }
-        self.settle(ctx, None);
+        // What other loops have room for now may come back to this very peer, which is still not in its place.
+        self.settle(ctx, Some(Own { conn, heard: None, tx, out: &mut out }));
         let rest = input.remaining();
         ctx.give_back(token, bytes.get(len - rest..).unwrap_or_default());
         if !out.is_empty() && ctx.send_owned(token, &mut out) == Sent::Full {
@@ -129,8 +130,10 @@ impl Shard {
     fn perform(&mut self, ctx: &mut Ctx<'_>, effect: Effect, own: &mut Option<Own<'_>>) {
         match effect {
             Effect::Back { to } => {
-                if let Some(own) = own.as_mut().filter(|own| own.conn == to) {
-                    write(own.tx, own.heard, own.out);
+                if let Some(own) = own.as_mut().filter(|own| own.conn == to)
+                    && let Some(heard) = own.heard
+                {
+                    own.message(heard);
                 }
             }
             Effect::Send { to, message } => {
@@ -209,8 +212,8 @@ impl Shard {
 /// The session that is being heard: what it is sent goes where its pongs go, so that order holds.
 pub(super) struct Own<'a> {
     conn: ConnId,
-    /// What it says.
-    heard: Message<'a>,
+    /// What it says just now.
+    heard: Option<Message<'a>>,
     tx: &'a mut Outbound,
     out: &'a mut Vec<u8>,
 }

@@ -8,7 +8,7 @@ use super::session::{Stage, Talk, Visit};
 use super::shard::{DEADLINE, HELD, KEEPALIVE, Moving, Post, Shard};
 use crate::http::{self, Event, Framing, Head, Reply, Served, Status};
 use crate::net::{Close, Ctx, Peer, Token};
-use crate::proto::handshake::{Answer, Refusal, Request, RequestReader};
+use crate::proto::handshake::{Answer, Refusal, Request};
 use crate::proto::{Connection, Keepalive};
 use crate::relay::{self, ConnId, Dialect};
 
@@ -140,11 +140,8 @@ impl Shard {
     }
 
     fn judge(&mut self, ctx: &Ctx<'_>, token: Token, conn: ConnId, head: &Head<'_>) -> Verdict {
-        let request = match RequestReader::new(self.common.config.head).read(head.raw()) {
-            Ok(Some(request)) => request,
-            Ok(None) => return self.refused(&Refusal::new(400, "not a request")),
-            Err(error) => return self.refused(&error.into()),
-        };
+        let request =
+            Request::from_parts(head.method(), head.target(), head.minor(), head.fields());
         let route = Route::of(&self.common.config.paths, request.path(), request.query());
         let ours = || self.common.files.has(head.path()) || HEALTH.contains(&head.path());
         let door = self.common.config.paths.own_door(request.path());
