@@ -174,7 +174,8 @@ impl Shard {
         self.draining = true;
         ctx.stop_listening();
         ctx.set_alarm(GRACE, self.common.config.grace);
-        self.hub.drain(RECONNECT_SPREAD, &mut self.effects);
+        let loops = u8::try_from(self.mails.len()).unwrap_or(u8::MAX);
+        self.hub.drain(RECONNECT_SPREAD, self.number, loops, &mut self.effects);
         self.settle(ctx, None);
         let goodbye =
             CloseFrame { code: CloseCode::GOING_AWAY, reason: "the server is going down" };

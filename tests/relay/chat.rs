@@ -521,7 +521,7 @@ fn what_one_was_told_does_not_stand_before_what_the_next_is_told() {
     assert_eq!(world.ask(3, "x"), ["n -> x"], "after an answer");
     world.close(4);
     assert_eq!(world.ask(3, "x"), ["n -> x"], "after a going");
-    world.do_on(0, |hub, out| hub.drain(Duration::ZERO, out));
+    world.do_on(0, |hub, out| hub.drain(Duration::ZERO, 0, 1, out));
     assert_eq!(world.ask(3, "x"), ["n -> x"], "after a drain");
 }
 
@@ -531,9 +531,21 @@ fn a_drain_is_told_to_chat_sessions_and_spread_evenly() {
     world.chat(3, None, None);
     world.open(0, 4, &opening(4, Dialect::Echo, None));
     world.chat(5, None, None);
-    world.do_on(0, |hub, out| hub.drain(Duration::from_secs(2), out));
+    world.do_on(0, |hub, out| hub.drain(Duration::from_secs(2), 0, 1, out));
     for (conn, delay) in [(1, 0), (2, 500), (3, 1000), (5, 1500)] {
         assert_eq!(world.told(conn), [format!(r#"{{"ev":"drain","reconnect_in_ms":{delay}}}"#)]);
     }
     assert_eq!(world.told(4), [""; 0]);
+}
+
+#[test]
+fn hubs_that_drain_together_send_their_sessions_back_between_one_another() {
+    let delays = |number| {
+        let mut world = tea();
+        world.do_on(0, |hub, out| hub.drain(Duration::from_secs(2), number, 2, out));
+        [world.told(1).concat(), world.told(2).concat()]
+    };
+    let drain = |delay| format!(r#"{{"ev":"drain","reconnect_in_ms":{delay}}}"#);
+    assert_eq!(delays(0), [drain(0), drain(1000)]);
+    assert_eq!(delays(1), [drain(500), drain(1500)]);
 }

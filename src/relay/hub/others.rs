@@ -92,12 +92,16 @@ impl Hub {
 
     /// Tells every session of the chat dialect when to come back elsewhere: spread evenly, so that a
     /// restart is no storm. Closing them is the caller's.
-    pub fn drain(&mut self, spread: Duration, out: &mut Vec<Effect>) {
+    ///
+    /// This is hub `number` (from 0) `of` so many that are sent away together: their times lie between
+    /// one another, as the sessions of one hub do.
+    pub fn drain(&mut self, spread: Duration, number: u8, of: u8, out: &mut Vec<Effect>) {
         let chats = self.sessions.iter().filter(|(_, it)| matches!(it.role, Role::Chat(_)));
         let chats: Vec<ConnId> = chats.map(|(conn, _)| conn).collect();
-        let spread_ms = spread.as_millis();
+        let (spread_ms, of) = (spread.as_millis(), u128::from(of.max(1)));
         for (at, &to) in chats.iter().enumerate() {
-            let share = spread_ms.saturating_mul(at as u128) / chats.len() as u128;
+            let place = at as u128 * of + u128::from(number);
+            let share = spread_ms.saturating_mul(place) / (chats.len() as u128 * of);
             let delay_ms = u64::try_from(share).unwrap_or(u64::MAX);
             let event = Event::new("drain", &mut self.told).number("reconnect_in_ms", delay_ms);
             out.push(Effect::Send { to, message: event.done() });
