@@ -3,6 +3,7 @@
 //! [`Plan`]: super::plan::Plan
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -14,7 +15,7 @@ use clap::{Parser, ValueEnum};
 #[derive(Parser, Debug, Clone)]
 #[command(name = "bench", bin_name = "sockeye bench", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Where to connect, as ws://host:port/path?query; {conn} in it becomes the connection's number.
+    /// Where to connect, as ws://host:port/path?query, or wss:// for TLS; {conn} in it becomes the connection's number.
     #[arg(value_name = "URL")]
     pub(super) url: String,
 
@@ -80,6 +81,9 @@ pub struct Args {
     /// Offer this subprotocol; may be given several times.
     #[arg(long, value_name = "NAME", help_heading = CONNECTION)]
     pub(super) subprotocol: Vec<String>,
+    /// Trust the certificates in this PEM file, and no others, for wss://. Without it the system's.
+    #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
+    pub(super) ca: Option<PathBuf>,
     /// Connect from this address or these in turn, as 127.0.0.1-127.0.0.9: one address has some 28,000 ports.
     #[arg(long, value_name = "IP[-IP]", help_heading = CONNECTION)]
     pub(super) source_ip: Option<String>,
@@ -188,6 +192,9 @@ Examples:
 
   How many connections a second open and close
     sockeye bench ws://127.0.0.1:8080/echo -m handshake -c 32
+
+  The same over TLS, with a certificate of one's own; no session is resumed
+    sockeye bench wss://127.0.0.1:8443/echo -m handshake -c 32 --ca ca.pem
 
   Another language: register first, then send to oneself
     sockeye bench ws://127.0.0.1:8080/direct -c 10 --preamble '{\"type\":\"online\",\"from\":\"u{conn}\"}' \\

@@ -1,11 +1,18 @@
 //! What a run will do: the command line after everything in it was found to fit together.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
 
 use super::args::{Args, Mode, addresses};
 use super::body::{Body, Stamp, with_conn};
 use super::error::BenchError;
+use crate::client::tls::Trust;
 use crate::client::url::Target;
 use crate::proto::Kind;
 
@@ -36,6 +43,8 @@ pub(super) struct Plan {
     pub(super) headers: Vec<(String, String)>,
     pub(super) subprotocols: Vec<String>,
     pub(super) pid: Option<u32>,
+    /// For `wss://`: whom to trust, and the server's name.
+    pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
 /// When the next message is sent.
@@ -121,8 +130,10 @@ impl Plan {
             (None, _, Until::Time(_)) => Duration::from_secs(1),
             (None, _, Until::Count(_)) => Duration::ZERO,
         };
+        let tls = tls(&target, args.ca)?;
         Ok(Self {
             mode: args.mode,
+            tls,
             addresses: super::dial::resolve(&target.host, target.port)?,
             url_varies: args.url.contains("{conn}"),
             url: args.url,
@@ -170,14 +181,26 @@ impl Plan {
 }
 
 fn parse(url: &str) -> Result<Target, BenchError> {
-    let target = Target::parse(url).map_err(|error| BenchError::Usage(error.to_string()))?;
-    if target.tls {
-        return Err(BenchError::Usage(format!(
-            "cannot load {}: TLS is not supported here yet, give a ws:// URL",
-            target.authority
-        )));
+    Target::parse(url).map_err(|error| BenchError::Usage(error.to_string()))
+}
+
+/// No session is resumed: each connection costs the server a whole handshake, as new clients do.
+fn tls(
+    target: &Target,
+    ca: Option<PathBuf>,
+) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, BenchError> {
+    if !target.tls {
+        return match ca {
+            None => Ok(None),
+            Some(_) => Err(BenchError::Usage("--ca is for wss:// URLs, and this is none".into())),
+        };
     }
-    Ok(target)
+    let trust = ca.map_or(Trust::Platform, Trust::File);
+    let (config, name) =
+        trust.terms(&target.host).map_err(|error| BenchError::Usage(error.to_string()))?;
+    let mut config = (*config).clone();
+    config.resumption = Resumption::disabled();
+    Ok(Some((Arc::new(config), name)))
 }
 
 fn header(line: &str) -> Result<(String, String), BenchError> {

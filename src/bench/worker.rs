@@ -187,6 +187,10 @@ impl Worker {
         })??;
         let stream = Stream::try_from(tcp).map_err(|error| error.to_string())?;
         let token = ctx.adopt(stream, 0).map_err(|error| error.to_string())?;
+        if let Some((config, name)) = &self.shared.plan.tls {
+            ctx.start_tls_client(token, Arc::clone(config), name.clone())
+                .map_err(|error| error.to_string())?;
+        }
         if self.sessions.len() <= token.index() {
             self.sessions.resize_with(token.index() + 1, || None);
         }
@@ -242,6 +246,10 @@ impl Worker {
                 Ok(None) => return Ok(None),
                 Ok(Some(response)) => response,
                 Err(ResponseError::Refused(refused)) => return Err(refused.to_string()),
+                // A record of TLS: an alert about our request.
+                Err(_) if head.starts_with(&[0x15, 3]) => {
+                    return Err("it speaks TLS there; give wss://".to_owned());
+                }
                 Err(error) => return Err(format!("handshake failed: {error}")),
             };
             let mut connection =
@@ -472,7 +480,7 @@ impl Driver for Worker {
         }
     }
 
-    fn closed(&mut self, _: &mut Ctx<'_>, token: Token, why: Closed) {
+    fn closed(&mut self, ctx: &mut Ctx<'_>, token: Token, why: Closed) {
         self.worked = true;
         let Some(session) = self.sessions.get_mut(token.index()).and_then(Option::take) else {
             return;
@@ -483,6 +491,7 @@ impl Driver for Worker {
                     Closed::Failed(kind) => {
                         format!("the connection broke before it was open: {kind}")
                     }
+                    Closed::Tls => tls_problem(ctx.tls_fault(token)),
                     _ if self.job.phase >= Phase::Drain => {
                         "the run ended before it was open".into()
                     }
@@ -531,6 +540,13 @@ impl Driver for Worker {
         }
         self.publish();
     }
+}
+
+/// Why there is no TLS, and what to do about it.
+fn tls_problem(fault: Option<String>) -> String {
+    let fault = fault.unwrap_or_else(|| "the session broke".to_owned());
+    let remedy = crate::client::tls::remedy(&fault);
+    format!("no TLS with the server: {fault}{remedy}")
 }
 
 /// What looking for something to do takes at most.

@@ -88,6 +88,20 @@ fn platform() -> Result<Arc<ClientConfig>, ClientError> {
     }
 }
 
+/// What to do about a fault of the server's TLS, to be put behind it; empty if nobody can tell.
+pub(crate) fn remedy(fault: &str) -> &'static str {
+    let is = |signs: &[&str]| signs.iter().any(|sign| fault.contains(sign));
+    if is(&["CaUsedAsEndEntity"]) {
+        "; the server shows an authority's own certificate: make it one with basicConstraints CA:FALSE"
+    } else if is(&["UnknownIssuer", "BadSignature"]) {
+        "; name the authority that signed its certificate by --ca"
+    } else if is(&["InvalidContentType", "corrupt message"]) {
+        "; does it speak TLS there? ws:// is without"
+    } else {
+        ""
+    }
+}
+
 fn tls(problem: String) -> ClientError {
     ClientError::Tls(problem)
 }

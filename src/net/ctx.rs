@@ -4,13 +4,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "net-tls")]
+use rustls::pki_types::ServerName;
+
 use super::connection::{After, Output};
 use super::core::{Core, Due};
 use super::driver::{Close, Sent, Timer};
 use super::slots::Token;
+#[cfg(feature = "net-tls")]
+use super::stream::TlsSide;
 use super::stream::{Peer, Stream};
 #[cfg(feature = "net-tls")]
-use super::tls::TlsConfig;
+use super::tls::{TlsClientConfig, TlsConfig};
 
 /// The loop, as its driver sees it. Calls on a token that is dead do nothing.
 #[derive(Debug)]
@@ -172,10 +177,33 @@ impl Ctx<'_> {
     /// wait to be sent, or the configuration takes early data, which an attacker can replay.
     #[cfg(feature = "net-tls")]
     pub fn start_tls(&mut self, token: Token, config: Arc<TlsConfig>) -> io::Result<()> {
+        self.begin_tls(token, TlsSide::Server(config))
+    }
+
+    /// The same as the client of a server of this name, for a connection that was [adopted](Self::adopt):
+    /// its hello leaves at the end of the turn. A server that cannot prove its name ends the connection
+    /// with [`Closed::Tls`](super::Closed::Tls).
+    ///
+    /// # Errors
+    /// As of [`start_tls`](Self::start_tls), and `InvalidInput` when rustls takes no such name.
+    #[cfg(feature = "net-tls")]
+    pub fn start_tls_client(
+        &mut self,
+        token: Token,
+        config: Arc<TlsClientConfig>,
+        name: ServerName<'static>,
+    ) -> io::Result<()> {
+        self.begin_tls(token, TlsSide::Client(config, name))?;
+        self.core.mark_dirty(token);
+        Ok(())
+    }
+
+    #[cfg(feature = "net-tls")]
+    fn begin_tls(&mut self, token: Token, side: TlsSide) -> io::Result<()> {
         match self.core.get_mut(token) {
             Some(it) if it.takes_output() => {
                 if it.outbox.is_empty() {
-                    it.stream.start_tls(config)
+                    it.stream.start_tls(side)
                 } else {
                     Err(io::Error::new(io::ErrorKind::InvalidInput, "bytes wait to be sent"))
                 }
@@ -192,6 +220,12 @@ impl Ctx<'_> {
     /// Whether a TLS handshake is under way: until it is done nothing can be said to the peer.
     pub fn is_handshaking(&self, token: Token) -> bool {
         self.core.get(token).is_some_and(|it| it.stream.is_handshaking())
+    }
+
+    /// What was wrong with the peer's TLS, for people to read: for a connection that ends with
+    /// [`Closed::Tls`](super::Closed::Tls), while [`closed`](super::Driver::closed) is called.
+    pub fn tls_fault(&self, token: Token) -> Option<String> {
+        self.core.connections.get(token)?.stream.fault()
     }
 
     /// Takes a connection out of this loop, for another's [`adopt`](Self::adopt): its timers are cleared,

@@ -62,4 +62,4 @@ pub use self::slots::{Slots, Token};
 pub use self::stream::{Peer, Stream};
 pub use self::timer::{Handle, Wheel};
 #[cfg(feature = "net-tls")]
-pub use self::tls::TlsConfig;
+pub use self::tls::{TlsClientConfig, TlsConfig};

@@ -46,6 +46,10 @@ impl Tls {
         match *self {}
     }
 
+    pub(super) fn fault(&self) -> Option<String> {
+        match *self {}
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         match *self {}
     }

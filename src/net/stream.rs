@@ -3,6 +3,8 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+#[cfg(feature = "net-tls")]
+use std::sync::Arc;
 
 use mio::event::Source;
 use mio::net::TcpStream;
@@ -10,9 +12,9 @@ use mio::net::TcpStream;
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 
-#[cfg(feature = "net-tls")]
-use super::tls::TlsConfig;
 use super::tls::{Scratch, Tls};
+#[cfg(feature = "net-tls")]
+use super::tls::{TlsClientConfig, TlsConfig};
 
 /// Who is at the other end.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -175,19 +177,33 @@ impl Stream {
         self.tls.as_ref().is_some_and(|tls| tls.has_failed())
     }
 
+    pub(super) fn fault(&self) -> Option<String> {
+        self.tls.as_ref().and_then(|tls| tls.fault())
+    }
+
     /// TLS knows that nothing more comes; the socket may not.
     pub(super) fn has_ended(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.has_ended())
     }
 
     #[cfg(feature = "net-tls")]
-    pub(super) fn start_tls(&mut self, config: std::sync::Arc<TlsConfig>) -> io::Result<()> {
+    pub(super) fn start_tls(&mut self, side: TlsSide) -> io::Result<()> {
         if self.tls.is_some() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS has begun already"));
         }
-        self.tls = Some(Box::new(Tls::new(config)?));
+        self.tls = Some(Box::new(match side {
+            TlsSide::Server(config) => Tls::server(config)?,
+            TlsSide::Client(config, name) => Tls::client(config, name)?,
+        }));
         Ok(())
     }
+}
+
+/// Which end of TLS this is.
+#[cfg(feature = "net-tls")]
+pub(super) enum TlsSide {
+    Server(Arc<TlsConfig>),
+    Client(Arc<TlsClientConfig>, rustls::pki_types::ServerName<'static>),
 }
 
 impl From<Socket> for Stream {

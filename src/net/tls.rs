@@ -1,4 +1,4 @@
-//! TLS on one connection, the server's side: ciphertext of the socket becomes plaintext and back. Between
+//! TLS on one connection, either side of it: ciphertext of the socket becomes plaintext and back. Between
 //! calls it holds what the peer has sent of a record that is not whole, and what the socket did not take;
 //! never plaintext, so that a connection is as readable as its socket. Certificates are the caller's affair.
 
@@ -6,37 +6,90 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::sync::Arc;
 
-/// How a server speaks TLS: certificate, key, versions, resumption. rustls's own.
-pub use rustls::ServerConfig as TlsConfig;
-use rustls::server::UnbufferedServerConnection;
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::pki_types::ServerName;
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError,
     UnbufferedStatus, WriteTraffic,
 };
 
+/// How a client speaks TLS: whom it trusts, versions, resumption. rustls's own.
+pub use rustls::ClientConfig as TlsClientConfig;
+/// How a server speaks TLS: certificate, key, versions, resumption. rustls's own.
+pub use rustls::ServerConfig as TlsConfig;
+
 use super::stream::Socket;
 
 /// One session. Boxed by its stream: plain connections don't pay for it.
 pub(super) struct Tls {
-    session: UnbufferedServerConnection,
+    session: Session,
     /// From the socket, of a record or a handshake message that is not whole.
     partial: Vec<u8>,
-    /// For the socket; the first `sent` bytes have gone.
-    unsent: Vec<u8>,
+    flow: Flow,
+    /// How much of the flow's `unsent` has gone.
     sent: usize,
-    /// The peer's last byte has come, by its goodbye or the socket's end.
-    ended: bool,
     /// Our goodbye has been encrypted.
     goodbye: bool,
+}
+
+/// Boxed with the rest, so the larger side costs the smaller nothing that an allocator would not round up.
+#[allow(clippy::large_enum_variant, reason = "always behind the stream's box")]
+enum Session {
+    Server(UnbufferedServerConnection),
+    Client(UnbufferedClientConnection),
+}
+
+/// What a session's steps leave behind.
+#[derive(Default)]
+struct Flow {
+    /// For the socket.
+    unsent: Vec<u8>,
+    /// The peer's last byte has come, by its goodbye or the socket's end.
+    ended: bool,
     /// The peer broke the protocol; the session is of no more use.
     failed: bool,
+    /// How, where rustls said so.
+    fault: Option<rustls::Error>,
+}
+
+/// What rustls has for either side under one name, in two types.
+trait Steps {
+    type Side;
+
+    fn step<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side>;
+    fn wants_write(&self) -> bool;
+}
+
+impl Steps for UnbufferedServerConnection {
+    type Side = ServerConnectionData;
+
+    fn step<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
+        self.process_tls_records(input)
+    }
+
+    fn wants_write(&self) -> bool {
+        (**self).wants_write()
+    }
+}
+
+impl Steps for UnbufferedClientConnection {
+    type Side = ClientConnectionData;
+
+    fn step<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Side> {
+        self.process_tls_records(input)
+    }
+
+    fn wants_write(&self) -> bool {
+        (**self).wants_write()
+    }
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls")
             .field("handshaking", &self.is_handshaking())
-            .field("failed", &self.failed)
+            .field("failed", &self.flow.failed)
             .finish_non_exhaustive()
     }
 }
@@ -52,8 +105,7 @@ pub(super) struct Scratch {
 impl Tls {
     /// # Errors
     /// `InvalidInput` when rustls does not take the configuration, or it would take early data.
-    pub(super) fn new(config: Arc<TlsConfig>) -> io::Result<Self> {
-        let refused = |why: String| io::Error::new(ErrorKind::InvalidInput, why);
+    pub(super) fn server(config: Arc<TlsConfig>) -> io::Result<Self> {
         if config.max_early_data_size > 0 {
             // RFC 8446 §8: it can be replayed, and nobody here could tell it from the rest.
             let size = config.max_early_data_size;
@@ -61,15 +113,26 @@ impl Tls {
         }
         let session =
             UnbufferedServerConnection::new(config).map_err(|e| refused(e.to_string()))?;
-        Ok(Self {
-            session,
-            partial: Vec::new(),
-            unsent: Vec::new(),
-            sent: 0,
-            ended: false,
-            goodbye: false,
-            failed: false,
-        })
+        Ok(Self::new(Session::Server(session)))
+    }
+
+    /// A client speaks first: its hello waits to be sent.
+    ///
+    /// # Errors
+    /// `InvalidInput` when rustls does not take the configuration or the name.
+    pub(super) fn client(
+        config: Arc<TlsClientConfig>,
+        name: ServerName<'static>,
+    ) -> io::Result<Self> {
+        let session =
+            UnbufferedClientConnection::new(config, name).map_err(|e| refused(e.to_string()))?;
+        let mut tls = Self::new(Session::Client(session));
+        tls.advance(&mut [], &mut Vec::new(), None);
+        Ok(tls)
+    }
+
+    fn new(session: Session) -> Self {
+        Self { session, partial: Vec::new(), flow: Flow::default(), sent: 0, goodbye: false }
     }
 
     /// Reads once, at most `most` bytes, and decrypts all that is whole into `scratch.plain`. A fault of the
@@ -82,7 +145,7 @@ impl Tls {
     ) -> io::Result<usize> {
         let Scratch { plain, cipher } = scratch;
         plain.clear();
-        if self.ended {
+        if self.flow.ended {
             return Ok(0);
         }
         // The new bytes are put where the old ones fit before them.
@@ -92,9 +155,9 @@ impl Tls {
         }
         let count = socket.read(cipher.get_mut(kept..kept + most).unwrap_or_default())?;
         if count == 0 {
-            self.ended = true;
+            self.flow.ended = true;
         }
-        if count == 0 || self.failed {
+        if count == 0 || self.flow.failed {
             return Ok(count);
         }
         let mut partial = std::mem::take(&mut self.partial);
@@ -114,10 +177,10 @@ impl Tls {
         }
         if partial.len() > PARTIAL_MAX {
             // rustls refuses longer messages by themselves; this is for what it may overlook.
-            self.failed = true;
+            self.flow.failed = true;
         }
         // Nothing, not even its capacity, is held between records.
-        if !partial.is_empty() && !self.ended && !self.failed {
+        if !partial.is_empty() && !self.flow.ended && !self.flow.failed {
             self.partial = partial;
         }
         Ok(count)
@@ -151,17 +214,17 @@ impl Tls {
             let written = write_most(socket, rest)?;
             rest = rest.get(written..).unwrap_or_default();
         }
-        self.unsent.extend_from_slice(rest);
+        self.flow.unsent.extend_from_slice(rest);
         Ok(taken)
     }
 
     /// Sends what is encrypted. Whether all is gone, and how much went.
     pub(super) fn flush(&mut self, socket: &mut Socket) -> io::Result<(bool, usize)> {
-        let written = write_most(socket, self.unsent.get(self.sent..).unwrap_or_default())?;
+        let written = write_most(socket, self.flow.unsent.get(self.sent..).unwrap_or_default())?;
         self.sent += written;
-        let all = self.sent == self.unsent.len();
+        let all = self.sent == self.flow.unsent.len();
         if all {
-            self.unsent = Vec::new();
+            self.flow.unsent = Vec::new();
             self.sent = 0;
         }
         Ok((all, written))
@@ -170,31 +233,39 @@ impl Tls {
     /// Encrypts the goodbye, once: without it the peer must take the end for a truncation. During the
     /// handshake there is nothing that could be cut off.
     pub(super) fn say_goodbye(&mut self, scratch: &mut Scratch) -> io::Result<()> {
-        if self.goodbye || self.failed || self.is_handshaking() {
+        if self.goodbye || self.flow.failed || self.is_handshaking() {
             return Ok(());
         }
         self.goodbye = true;
         let mut task = Task { what: What::Goodbye, out: &mut scratch.cipher, len: None };
         self.act(&mut task)?;
         let len = task.len.unwrap_or_default();
-        self.unsent.extend_from_slice(scratch.cipher.get(..len).unwrap_or_default());
+        self.flow.unsent.extend_from_slice(scratch.cipher.get(..len).unwrap_or_default());
         Ok(())
     }
 
     pub(super) fn unsent(&self) -> usize {
-        self.unsent.len() - self.sent
+        self.flow.unsent.len() - self.sent
     }
 
     pub(super) fn is_handshaking(&self) -> bool {
-        self.session.is_handshaking()
+        match &self.session {
+            Session::Server(session) => session.is_handshaking(),
+            Session::Client(session) => session.is_handshaking(),
+        }
     }
 
     pub(super) fn has_failed(&self) -> bool {
-        self.failed
+        self.flow.failed
+    }
+
+    /// What the peer did wrong, for people to read.
+    pub(super) fn fault(&self) -> Option<String> {
+        self.flow.fault.as_ref().map(ToString::to_string)
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.ended
+        self.flow.ended
     }
 
     /// Does a task between reads.
@@ -204,7 +275,7 @@ impl Tls {
         let done = self.advance(&mut partial, &mut Vec::new(), Some(task));
         partial.drain(..done);
         self.partial = partial;
-        if self.failed { Err(ErrorKind::InvalidData.into()) } else { Ok(()) }
+        if self.flow.failed { Err(ErrorKind::InvalidData.into()) } else { Ok(()) }
     }
 
     /// Lets the session go on until it needs more input. Returns how much of `input` it is done with.
@@ -212,12 +283,27 @@ impl Tls {
         &mut self,
         input: &mut [u8],
         plain: &mut Vec<u8>,
+        task: Option<&mut Task<'_>>,
+    ) -> usize {
+        match &mut self.session {
+            Session::Server(session) => self.flow.advance(session, input, plain, task),
+            Session::Client(session) => self.flow.advance(session, input, plain, task),
+        }
+    }
+}
+
+impl Flow {
+    fn advance(
+        &mut self,
+        session: &mut impl Steps,
+        input: &mut [u8],
+        plain: &mut Vec<u8>,
         mut task: Option<&mut Task<'_>>,
     ) -> usize {
         let mut at = 0;
         loop {
             let rest = input.get_mut(at..).unwrap_or_default();
-            let UnbufferedStatus { mut discard, state } = self.session.process_tls_records(rest);
+            let UnbufferedStatus { mut discard, state } = session.step(rest);
             let go_on = match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
@@ -226,7 +312,7 @@ impl Tls {
                                 discard += record.discard;
                                 plain.extend_from_slice(record.payload);
                             }
-                            Err(_) => self.failed = true,
+                            Err(fault) => self.fail(fault),
                         }
                     }
                     true
@@ -255,18 +341,24 @@ impl Tls {
                     self.failed = true;
                     false
                 }
-                Err(_) => {
-                    self.failed = true;
+                Err(fault) => {
+                    self.fail(fault);
                     false
                 }
             };
             at += discard;
             // After a fault the session must see no more input, but hands over its alert.
-            let go_on = if self.failed { self.session.wants_write() } else { go_on };
+            let go_on = if self.failed { session.wants_write() } else { go_on };
             if !go_on {
                 return at;
             }
         }
+    }
+
+    /// The first fault is the cause of those after it.
+    fn fail(&mut self, fault: rustls::Error) {
+        self.failed = true;
+        self.fault.get_or_insert(fault);
     }
 }
 
@@ -300,6 +392,10 @@ impl Task<'_> {
         self.len = Some(len?);
         Ok(())
     }
+}
+
+fn refused(why: String) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, why)
 }
 
 /// Appends a record that rustls has made.

@@ -28,7 +28,6 @@ fn a_port_where_nobody_listens() {
 fn a_url_that_is_none() {
     sentence(&["localhost:8080"], 2, &["localhost:8080", "ws"]);
     sentence(&["ftp://localhost/"], 2, &["ws or wss"]);
-    sentence(&["wss://localhost/"], 2, &["TLS", "ws://"]);
     sentence(&["ws://localhost/#x"], 2, &["%23"]);
 }
 
@@ -85,4 +84,11 @@ fn help_teaches_by_examples() {
     for part in ["Examples:", "Exit status:", "--source-ip", "broadcast", "sockeye bench ws://"] {
         assert!(run.out.contains(part), "{part:?}");
     }
+}
+
+#[test]
+fn certificates_that_cannot_be_read() {
+    sentence(&["wss://127.0.0.1:1/", "--ca", "no-such-file.pem"], 2, &["no-such-file.pem"]);
+    sentence(&["wss://127.0.0.1:1/", "--ca", "Cargo.toml"], 2, &["Cargo.toml", "no certificate"]);
+    sentence(&["ws://127.0.0.1:1/", "--ca", "Cargo.toml"], 2, &["--ca", "wss://"]);
 }

@@ -8,4 +8,5 @@ mod crooked;
 mod errors;
 mod modes;
 mod process;
+mod secure;
 mod wrongs;

@@ -19,13 +19,17 @@ impl Server {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.next().expect("the server says where it listens").unwrap();
-        let (_, address) = line.split_once("http://").expect("a URL to open");
+        let (_, address) = line.split_once("://").expect("a URL to open");
         let address = address.trim_end_matches('/').to_owned();
         Self { child, address }
     }
 
     pub(crate) fn url(&self, target: &str) -> String {
         format!("ws://{}{target}", self.address)
+    }
+
+    pub(crate) fn secure_url(&self, target: &str) -> String {
+        format!("wss://{}{target}", self.address)
     }
 
     pub(crate) fn pid(&self) -> String {

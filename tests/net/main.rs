@@ -61,6 +61,8 @@ struct Echo {
     mouthful: Option<usize>,
     /// Bytes of what was taken, in order.
     taken: Vec<u8>,
+    /// What was wrong with the TLS of those that have closed.
+    faults: Vec<Option<String>>,
 }
 
 impl Driver for Echo {
@@ -123,6 +125,7 @@ impl Driver for Echo {
         assert!(!ctx.is_open(token));
         assert_eq!(ctx.send_owned(token, &mut b"late".to_vec()), Sent::Gone);
         self.seen.push(Seen::Closed(why));
+        self.faults.push(ctx.tls_fault(token));
     }
 
     fn timer(&mut self, _: &mut Ctx<'_>, _: Token, timer: Timer) {

@@ -694,3 +694,72 @@ fn tls_runs_over_a_unix_socket_too() {
     until(&mut reactor, "close", |driver| closes(driver) == [Closed::Asked]);
     assert_eq!(client.join().unwrap(), 200_000);
 }
+
+/// A loop of its own that connects to `address` as a client who trusts by `config`, and keeps what it hears.
+fn client(address: SocketAddr, config: &Arc<ClientConfig>) -> (Reactor<Echo>, Token) {
+    let (mut reactor, _) = echo(Limits::default());
+    let driver = reactor.parts().0;
+    (driver.quiet, driver.mouthful) = (true, Some(usize::MAX));
+    let stream = Stream::try_from(TcpStream::connect(address).unwrap()).unwrap();
+    let (_, mut ctx) = reactor.parts();
+    let token = ctx.adopt(stream, 0).unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    ctx.start_tls_client(token, Arc::clone(config), name).unwrap();
+    (reactor, token)
+}
+
+/// Turns both loops until `done` with the client's.
+fn together(
+    server: &mut Reactor<Echo>,
+    client: &mut Reactor<Echo>,
+    what: &str,
+    mut done: impl FnMut(&Echo) -> bool,
+) {
+    let started = Instant::now();
+    while !done(client.driver()) {
+        server.turn(Some(Duration::from_millis(1))).unwrap();
+        client.turn(Some(Duration::from_millis(1))).unwrap();
+        assert!(started.elapsed() < SOON, "{what} never happened");
+    }
+}
+
+#[test]
+fn a_loop_is_the_client_of_another_and_its_megabytes_come_back() {
+    let said: Vec<u8> = (0..3_000_000u32).map(|n| n.to_le_bytes()[(n % 3) as usize]).collect();
+    for version in VERSIONS {
+        let configs = configs(version);
+        let (mut server, address) = secure(Limits::default(), &configs);
+        let (mut client, token) = client(address, &configs.client);
+        let (_, mut ctx) = client.parts();
+        assert!(ctx.is_tls(token) && ctx.is_handshaking(token));
+        // Said before the keys are agreed on: it waits for them.
+        assert_ne!(ctx.send_owned(token, &mut said.clone()), Sent::Gone);
+        together(&mut server, &mut client, "the echo", |it| it.taken.len() == said.len());
+        assert!(client.driver().taken == said, "the echo differs from what was said");
+        client.parts().1.close(token, Close::Linger);
+        together(&mut server, &mut client, "the end", |it| !closes(it).is_empty());
+        assert_eq!(client.driver().faults, [None]);
+        assert_eq!(closes(server.driver()), [Closed::Asked], "a goodbye, and no reset");
+    }
+}
+
+#[test]
+fn a_client_trusts_nobody_whom_it_does_not_know_and_says_why() {
+    for version in VERSIONS {
+        let (mut server, address) = secure(Limits::default(), &configs(version));
+        let stranger =
+            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_protocol_versions(&[version])
+                .unwrap()
+                .with_root_certificates(RootCertStore::empty())
+                .with_no_client_auth();
+        let (mut client, token) = client(address, &Arc::new(stranger));
+        client.parts().1.send_owned(token, &mut b"secret".to_vec());
+        together(&mut server, &mut client, "the refusal", |it| !closes(it).is_empty());
+        assert_eq!(closes(client.driver()), [Closed::Tls]);
+        let fault = client.driver().faults[0].clone().unwrap();
+        assert!(fault.contains("UnknownIssuer"), "{fault}");
+        until(&mut server, "the alert", |driver| !closes(driver).is_empty());
+        assert_eq!(server.driver().received, 0);
+    }
+}
