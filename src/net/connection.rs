@@ -134,6 +134,28 @@ impl Connection {
         !self.outbox.is_empty() || self.stream.unsent() > 0
     }
 
+    /// Whether bytes may go to the socket as they are, past the outbox.
+    pub(super) fn may_write_through(&self) -> bool {
+        self.writable && self.outbox.is_empty() && !self.stream.is_tls()
+    }
+
+    /// Offers all of `bytes` to the socket and queues what is left of them. True if nothing is.
+    pub(super) fn write_through(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        spare: &mut Spare,
+    ) -> io::Result<bool> {
+        let taken = self.stream.write_plain(bytes)?;
+        self.moved |= taken > 0;
+        if taken == bytes.len() {
+            bytes.clear();
+            return Ok(true);
+        }
+        self.writable = false;
+        self.outbox.push_partly_sent(bytes, taken, spare);
+        Ok(false)
+    }
+
     /// What counts against the marks.
     pub(super) fn cost(&self) -> usize {
         self.outbox.cost() + self.stream.unsent()

@@ -141,6 +141,20 @@ impl Core {
         sent
     }
 
+    /// Offers `bytes` to the socket and queues what it does not take. `None`, and nothing has happened, if they
+    /// may not leave before anything else.
+    pub(super) fn send_at_once(&mut self, token: Token, bytes: &mut Vec<u8>) -> Option<Sent> {
+        let it = self.connections.get_mut(token).filter(|it| it.may_write_through())?;
+        match it.write_through(bytes, &mut self.spare) {
+            Ok(true) => Some(Sent::Queued),
+            Ok(false) => Some(self.queued(token)),
+            Err(error) => {
+                self.kill(token, Closed::Failed(error.kind()));
+                Some(Sent::Gone)
+            }
+        }
+    }
+
     pub(super) fn mark_dirty(&mut self, token: Token) {
         if let Some(it) = self.get_mut(token)
             && it.listed.enter(Listed::DIRTY)

@@ -69,6 +69,13 @@ impl Outbox {
         self.queue(spare).segments.push_back(Segment::Owned(segment));
     }
 
+    /// The same for bytes of which the first `sent` are gone already. Nothing may wait before them.
+    pub(super) fn push_partly_sent(&mut self, bytes: &mut Vec<u8>, sent: usize, spare: &mut Spare) {
+        debug_assert!(self.is_empty() && sent < bytes.len(), "not the first, or nothing is left");
+        self.push_owned(bytes, spare);
+        self.queue(spare).advance(sent, spare);
+    }
+
     /// Takes a segment that others hold too. Tiny ones are copied when there is a buffer to copy into.
     pub fn push_shared(&mut self, bytes: Arc<[u8]>, spare: &mut Spare) {
         if bytes.is_empty() {

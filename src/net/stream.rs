@@ -1,7 +1,7 @@
 //! One connected socket, of whatever family, with or without TLS. It reads and writes; when to do so is the
 //! reactor's affair.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 #[cfg(feature = "net-tls")]
 use std::sync::Arc;
@@ -142,6 +142,11 @@ impl Stream {
         }
     }
 
+    /// Writes past TLS, as much as is taken now.
+    pub(super) fn write_plain(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.write_most(bytes)
+    }
+
     /// Sends what TLS has encrypted. Whether all is gone, and how much went.
     pub(super) fn flush(&mut self) -> io::Result<(bool, usize)> {
         match &mut self.tls {
@@ -233,6 +238,25 @@ impl Write for Writer<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Socket {
+    /// Writes until all is gone or the system takes no more for now. Returns how much went.
+    pub(super) fn write_most(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut gone = 0;
+        while let Some(rest) = bytes.get(gone..)
+            && !rest.is_empty()
+        {
+            match self.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => gone += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(gone)
     }
 }
 

@@ -3,7 +3,7 @@
 //! never plaintext, so that a connection is as readable as its socket. Certificates are the caller's affair.
 
 use std::fmt;
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read};
 use std::sync::Arc;
 
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
@@ -211,7 +211,7 @@ impl Tls {
         let (taken, mut rest) = (plain.len(), cipher.get(..len).unwrap_or_default());
         // Unless rustls had something to say before that.
         if self.unsent() == 0 {
-            let written = write_most(socket, rest)?;
+            let written = socket.write_most(rest)?;
             rest = rest.get(written..).unwrap_or_default();
         }
         self.flow.unsent.extend_from_slice(rest);
@@ -220,7 +220,7 @@ impl Tls {
 
     /// Sends what is encrypted. Whether all is gone, and how much went.
     pub(super) fn flush(&mut self, socket: &mut Socket) -> io::Result<(bool, usize)> {
-        let written = write_most(socket, self.flow.unsent.get(self.sent..).unwrap_or_default())?;
+        let written = socket.write_most(self.flow.unsent.get(self.sent..).unwrap_or_default())?;
         self.sent += written;
         let all = self.sent == self.flow.unsent.len();
         if all {
@@ -408,23 +408,6 @@ fn append<D>(mut data: EncodeTlsData<'_, D>, out: &mut Vec<u8>) -> Result<(), En
         }
         other => other.map(drop),
     }
-}
-
-/// Writes until all is gone or the socket takes no more for now. Returns how much went.
-fn write_most(socket: &mut Socket, bytes: &[u8]) -> io::Result<usize> {
-    let mut gone = 0;
-    while let Some(rest) = bytes.get(gone..)
-        && !rest.is_empty()
-    {
-        match socket.write(rest) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(count) => gone += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(gone)
 }
 
 /// Plaintext encrypted at once, and so what may wait as ciphertext for a slow peer: four full records.

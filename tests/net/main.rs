@@ -597,3 +597,39 @@ fn a_broadcast_reaches_all_and_a_member_who_never_reads_gets_a_last_word_only() 
     assert!(heard.len() < total * 100_000 && heard.ends_with(b"x\ntoo slow\n"));
     assert_eq!((heard.len() - 9) % 100_000, 0, "what was cut was cut between lines");
 }
+
+#[test]
+fn long_bytes_leave_at_once_but_never_before_others() {
+    let (mut reactor, address) = echo(Limits::default());
+    let (mut stream, token) = connect(&mut reactor, address);
+    let (_, mut ctx) = reactor.parts();
+    assert_eq!(ctx.send_owned(token, &mut vec![1; 20_000]), Sent::Queued);
+    assert_eq!(ctx.queued(token), 0, "the socket took them");
+    let mut heard = vec![0; 20_000];
+    stream.read_exact(&mut heard).unwrap();
+    assert!(heard.iter().all(|&it| it == 1));
+    assert_eq!(ctx.send_owned(token, &mut vec![2; 100]), Sent::Queued);
+    assert_eq!(ctx.send_owned(token, &mut vec![3; 20_000]), Sent::Queued);
+    assert_eq!(ctx.queued(token), 20_100, "they wait behind the short ones");
+    reactor.turn(Some(Duration::ZERO)).unwrap();
+    heard.resize(20_100, 0);
+    stream.read_exact(&mut heard).unwrap();
+    assert!(heard[..100].iter().all(|&it| it == 2) && heard[100..].iter().all(|&it| it == 3));
+    // More than any socket takes: the rest waits, counts, and keeps what comes after it behind it.
+    let long: Vec<u8> = (0..30_000_000u32).map(|n| n.to_le_bytes()[(n % 3) as usize]).collect();
+    let (_, mut ctx) = reactor.parts();
+    assert_eq!(ctx.send_owned(token, &mut long.clone()), Sent::High);
+    let left = ctx.queued(token);
+    assert!(left > 0 && left < long.len(), "{left}");
+    assert_eq!(ctx.send_owned(token, &mut vec![4; 20_000]), Sent::Full);
+    let reader = thread::spawn(move || {
+        let mut heard = vec![0; 30_000_000];
+        stream.read_exact(&mut heard).unwrap();
+        heard
+    });
+    until(&mut reactor, "drained", |driver| driver.seen.contains(&Seen::Drained));
+    while reactor.parts().1.queued(token) > 0 {
+        reactor.turn(Some(Duration::from_millis(5))).unwrap();
+    }
+    assert!(reader.join().unwrap() == long, "what came differs from what was sent");
+}

@@ -77,7 +77,7 @@ impl Driver for Relay {
             return self.pass(ctx, token);
         }
         self.legs.push(guest.2);
-        ctx.send_owned(token, &mut guest.1);
+        ctx.send_shared(token, std::mem::take(&mut guest.1).into());
         assert!(ctx.release(token).is_none(), "bytes wait");
         ctx.close(token, Close::Flush);
         assert!(ctx.release(token).is_none(), "it is closing");
