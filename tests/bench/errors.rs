@@ -86,3 +86,11 @@ fn help_teaches_by_examples() {
         assert!(run.out.contains(part), "{part:?}");
     }
 }
+
+#[test]
+fn bytes_without_frames_where_nothing_would_tell_messages_apart() {
+    let url = "ws://127.0.0.1:1/";
+    for more in [&["-s", "10"][..], &["-m", "broadcast"], &["-m", "idle"], &["-m", "handshake"]] {
+        sentence(&[&[url, "--raw"], more].concat(), 2, &["--raw", "--mode echo", "at least 11"]);
+    }
+}
