@@ -45,7 +45,10 @@ fn picture<'a>(
     names: &[&str],
     height: i32,
 ) -> Drawn<'a> {
-    let text = |size: i32, colour: RGBColor| ("sans-serif", size).into_font().color(&colour);
+    // What plotters takes for the size is the height of a line.
+    let text = |size: i32, colour: RGBColor| {
+        ("sans-serif", f64::from(size) * 1.24).into_font().color(&colour)
+    };
     let say = |what: String, at: (i32, i32), size, colour| {
         root.draw(&Text::new(what, at, text(size, colour)))
     };

@@ -1,4 +1,4 @@
-//! tokio-websockets as in its example, limits included; in a batch it is fed all that is buffered before it flushes.
+//! tokio-websockets as in its example, limits included; in a batch all that is buffered is read, then answered by one flush.
 
 use super::{Task, accept};
 use futures_util::{FutureExt, SinkExt, StreamExt};
@@ -53,18 +53,28 @@ async fn echo(mut socket: Socket) -> Result<(), Error> {
 }
 
 async fn echo_batch(mut socket: Socket) -> Result<(), Error> {
+    let mut messages = vec![];
     while let Some(first) = socket.next().await {
         let mut next = Some(first);
+        // To read is to flush, so all is read first.
         while let Some(message) = next.transpose()? {
-            if is_data(&message) {
-                socket.feed(message).await?;
-            }
-            next = socket.next().now_or_never().flatten();
+            messages.push(message);
+            next = if messages.len() < TOGETHER {
+                socket.next().now_or_never().flatten()
+            } else {
+                None
+            };
+        }
+        for message in messages.drain(..).filter(is_data) {
+            socket.feed(message).await?;
         }
         socket.flush().await?;
     }
     Ok(())
 }
+
+/// More than are ever in flight here.
+const TOGETHER: usize = 64;
 
 async fn gather(
     mut socket: Socket,

@@ -10,7 +10,7 @@ use tungstenite::{Error, Message, ServerHandshake, WebSocket};
 
 enum Guest {
     New(TcpStream),
-    Opening(MidHandshake<ServerHandshake<TcpStream, NoCallback>>),
+    Opening(Box<MidHandshake<ServerHandshake<TcpStream, NoCallback>>>),
     Open(Box<WebSocket<TcpStream>>),
     Gone,
 }
@@ -29,12 +29,12 @@ impl Guest {
         }
         let result = match std::mem::replace(self, Self::Gone) {
             Self::New(stream) => tungstenite::accept(stream),
-            Self::Opening(middle) => middle.handshake(),
+            Self::Opening(middle) => (*middle).handshake(),
             Self::Open(_) | Self::Gone => return false,
         };
         *self = match result {
             Ok(socket) => Self::Open(Box::new(socket)),
-            Err(HandshakeError::Interrupted(middle)) => Self::Opening(middle),
+            Err(HandshakeError::Interrupted(middle)) => Self::Opening(Box::new(middle)),
             Err(HandshakeError::Failure(_)) => return false,
         };
         true
