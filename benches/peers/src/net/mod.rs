@@ -6,6 +6,7 @@ mod goals;
 mod machine;
 mod plot;
 mod process;
+mod quiet;
 mod report;
 mod stats;
 mod verdict;
@@ -15,8 +16,9 @@ use clap::Parser;
 use core_affinity::CoreId;
 use machine::Versions;
 use process::Server;
+use quiet::Patience;
 use serde_json::{Value, json};
-use stats::Results;
+use stats::{Results, Samples};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -44,6 +46,9 @@ struct Args {
     /// The binary to measure, and to load with. Default: built from this repository, in release.
     #[arg(long)]
     sockeye: Option<PathBuf>,
+    /// Seconds to wait, over the whole run, for others to leave the two cores alone. Default 300, and 30 with --quick.
+    #[arg(long)]
+    patience: Option<u32>,
     /// One short round: shows that all works, and roughly how everybody stands.
     #[arg(long)]
     quick: bool,
@@ -105,7 +110,11 @@ fn compare(args: Args) -> Result<(), String> {
     let bench = Bench { sockeye, ours, node_home, scratch, server_core, load_core };
 
     let begin = Instant::now();
+    let patience = args.patience.unwrap_or(if args.quick { 30 } else { 300 });
+    let patience = Duration::from_secs(patience.into());
+    let mut patience = Patience::new(patience, [server_core.id, load_core.id]);
     let mut results = Results::default();
+    let mut disturbed = Samples::default();
     let mut raw: Vec<Value> = vec![];
     for round in 0..rounds as usize {
         for (nth, cell) in cells.iter().enumerate() {
@@ -113,9 +122,14 @@ fn compare(args: Args) -> Result<(), String> {
             let first = (round + nth) % order.len().max(1);
             order.rotate_left(first);
             for rival in order {
+                patience.wait();
                 let mut report = bench.measure(cell, rival, seconds);
                 if report.as_ref().is_ok_and(|it| verdict::is_starved(cell, it)) {
                     report = bench.measure(cell, rival, 4.0 * seconds);
+                }
+                let waited = report.iter().filter_map(|it| it.pointer("/server/wait_share"));
+                if !cell.is_memory() {
+                    disturbed.values.extend(waited.filter_map(Value::as_f64));
                 }
                 let outcome = match &report {
                     Ok(report) => verdict::figure(cell, report),
@@ -143,6 +157,7 @@ fn compare(args: Args) -> Result<(), String> {
         seconds,
         took: begin.elapsed(),
         quick: args.quick,
+        disturbed: disturbed.spread(),
         machine: machine::describe(),
         versions: Versions::read(&bench.node_home),
     };

@@ -13,6 +13,8 @@ pub struct Run {
     pub seconds: f64,
     pub took: Duration,
     pub quick: bool,
+    /// Parts of the time that servers wanted their core and others had it.
+    pub disturbed: Option<Spread>,
     pub machine: String,
     pub versions: Versions,
 }
@@ -39,6 +41,13 @@ fn write(run: &Run, results: &Results, page: &mut String) -> std::fmt::Result {
         run.took.as_secs().div_ceil(60),
         all.join(", ")
     )?;
+    if let Some(Spread { median, most, .. }) = run.disturbed {
+        let (median, most) = (100.0 * median, 100.0 * most);
+        writeln!(
+            page,
+            "How quiet it was: servers wanted their core and others had it for {median:.0} % of the time at the median, {most:.0} % at worst.\n"
+        )?;
+    }
     writeln!(page, "{ABOUT}")?;
     writeln!(page, "![How everybody stands to sockeye](results.svg)\n")?;
     writeln!(page, "## Thousands per CPU second\n")?;
@@ -181,6 +190,7 @@ mod tests {
             seconds: 1.5,
             took: Duration::from_secs(61),
             quick: false,
+            disturbed: Some(Spread { least: 0.0, median: 0.01, most: 0.25 }),
             machine: "a machine".into(),
             versions: Versions::default(),
         }
@@ -199,6 +209,7 @@ mod tests {
         let page = page(&run(), &results);
         for part in [
             "Rounds: 3, of 1.5 s for each server and cell; 2 min in all.",
+            "for 1 % of the time at the median, 25 % at worst.",
             "| | floor-mio | sockeye | yawc |\n|---|---:|---:|---:|\n",
             "| echo 20 B, 16 in flight | **4,500** 4,000-5,000 | 4,000 | failed |",
             "| echo 20 B, 16 in flight | 1.00 | 0.89 |  |",
