@@ -5,7 +5,9 @@ use std::{env, fs, path::PathBuf, process::Command};
 
 fn main() {
     let metadata = Command::new(env::var("CARGO").expect("cargo tells build scripts its path"))
-        .args(["metadata", "--format-version=1", "--locked", "--offline"])
+        .args(["metadata", "--format-version=1", "--locked", "--offline", "--filter-platform"])
+        // What other systems would need may never have been fetched.
+        .arg(env::var("TARGET").expect("cargo sets it"))
         .output()
         .expect("cargo runs");
     let metadata = String::from_utf8_lossy(&metadata.stdout).into_owned();

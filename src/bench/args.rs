@@ -74,6 +74,10 @@ pub struct Args {
     /// Offer permessage-deflate.
     #[arg(long, help_heading = MESSAGES)]
     pub(super) deflate: bool,
+    /// Speak no WebSocket: no handshake, no frames, the messages as they are, to a server that sends back what it gets.
+    /// What an echo costs then is what TCP costs.
+    #[arg(long, conflicts_with_all = ["deflate", "template", "json_message", "preamble", "headers", "subprotocol"], help_heading = MESSAGES)]
+    pub(super) raw: bool,
 
     /// Add a header to the request; may be given several times.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", help_heading = CONNECTION)]

@@ -86,6 +86,7 @@ pub(super) fn document(report: &Report) -> String {
             "size": plan.size,
             "kind": if plan.body.kind == Kind::Binary { "binary" } else { "text" },
             "deflate": plan.deflate,
+            "raw": plan.raw,
         },
         "connections": {
             "opened": tally.opened,

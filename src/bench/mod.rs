@@ -10,6 +10,7 @@ mod dial;
 mod entropy;
 mod error;
 mod json;
+mod line;
 mod plan;
 mod report;
 mod shared;

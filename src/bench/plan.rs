@@ -40,6 +40,8 @@ pub(super) struct Plan {
     pub(super) size: u32,
     pub(super) preamble: Vec<String>,
     pub(super) deflate: bool,
+    /// No WebSocket: messages as they are.
+    pub(super) raw: bool,
     pub(super) headers: Vec<(String, String)>,
     pub(super) subprotocols: Vec<String>,
     pub(super) pid: Option<u32>,
@@ -90,6 +92,12 @@ impl Plan {
         if args.mode == Mode::Broadcast && !body.stamped() {
             return Err(BenchError::Usage(format!(
                 "a broadcast is followed by a stamp in each message: --size must be at least {} and a --template must hold {{pad}}",
+                Stamp::LEN
+            )));
+        }
+        if args.raw && (args.mode != Mode::Echo || !body.stamped()) {
+            return Err(BenchError::Usage(format!(
+                "--raw is for --mode echo and a --size of at least {}: without frames a stamp in each message tells them apart",
                 Stamp::LEN
             )));
         }
@@ -151,6 +159,7 @@ impl Plan {
             size: args.size,
             preamble: args.preamble,
             deflate: args.deflate,
+            raw: args.raw,
             headers,
             subprotocols: args.subprotocol,
             pid: args.pid,

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use super::args::Mode;
 use super::body::{Draft, Stamp, with_conn};
+use super::line::Line;
 use super::plan::{Pace, Until};
 use super::shared::{Phase, Shared};
 use super::tally::Tally;
 use crate::net::Closed;
-use crate::proto::{CloseCode, CloseFrame, Connection, Event, Input, Kind, Message, SendOptions};
+use crate::proto::{Event, Input, Kind};
 
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Talk {
-    pub(super) connection: Connection,
+    pub(super) line: Line,
     conn: u32,
     /// Before `connect`.
     began: u64,
@@ -33,11 +34,11 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn new(connection: Connection, conn: u32, began: u64, shared: &Shared) -> Self {
+    pub(super) fn new(line: Line, conn: u32, began: u64, shared: &Shared) -> Self {
         let plan = &shared.plan;
         let senders = if plan.mode == Mode::Broadcast { plan.senders as usize } else { 0 };
         Self {
-            connection,
+            line,
             conn,
             began,
             sent: 0,
@@ -50,11 +51,11 @@ impl Talk {
         }
     }
 
-    /// Begins the closing handshake.
+    /// Begins the closing handshake, where there is one.
     pub(super) fn say_goodbye(&mut self, out: &mut Vec<u8>) {
-        let frame = CloseFrame { code: CloseCode::NORMAL, reason: "" };
-        // It fails when the server closed first, which is answered already.
-        self.said_goodbye |= self.connection.split_mut().1.close(Some(frame), out).is_ok();
+        self.said_goodbye |= self.line.say_goodbye(out);
+        // Bytes without frames have no word for it, so nothing more is to be heard.
+        self.heard_goodbye |= matches!(self.line, Line::Bytes(_));
     }
 }
 
@@ -129,16 +130,26 @@ impl Job {
         for text in &self.shared.plan.preamble {
             let text = with_conn(text, talk.conn);
             // Nothing was sent before, so nothing forbids it.
-            let _ = talk.connection.split_mut().1.text(&text, out);
+            let _ = talk.line.send(Kind::Text, text.as_bytes(), out);
         }
     }
 
     /// What came on a connection, and what is to be said to it.
     pub(super) fn hear(&mut self, talk: &mut Talk, bytes: &mut [u8], out: &mut Vec<u8>) {
         let now = self.shared.clock.now();
+        match talk.line {
+            Line::Frames(_) => self.hear_frames(talk, bytes, now, out),
+            Line::Bytes(_) => self.hear_bytes(talk, bytes, now),
+        }
+        if self.shared.plan.mode == Mode::Echo {
+            self.refill(talk, now, out);
+        }
+    }
+
+    fn hear_frames(&mut self, talk: &mut Talk, bytes: &mut [u8], now: u64, out: &mut Vec<u8>) {
         let mut input = Input::new(bytes);
-        loop {
-            let (rx, tx) = talk.connection.split_mut();
+        while let Line::Frames(connection) = &mut talk.line {
+            let (rx, tx) = connection.split_mut();
             let heard = match rx.next(&mut input, tx, out) {
                 Ok(Some(Event::Text(text))) => text.as_bytes(),
                 Ok(Some(Event::Binary(bytes))) => bytes,
@@ -164,22 +175,34 @@ impl Job {
             };
             let len = heard.len() as u64;
             let stamp = if self.shared.plan.body.stamped() { Stamp::find(heard) } else { None };
-            let came = match self.shared.plan.mode {
-                Mode::Echo => self.echo(talk, stamp, now),
-                Mode::Broadcast => self.delivery(talk, stamp, now),
-                Mode::Idle | Mode::Handshake => false,
-            };
-            if came {
-                self.tally.received += 1;
-                if self.phase < Phase::Drain && self.shared.counts(now) {
-                    self.tally.window_received += 1;
-                    self.tally.window_bytes += len;
-                    self.tally.last_ns = now;
-                }
-            }
+            self.came(talk, stamp, len, now);
         }
-        if self.shared.plan.mode == Mode::Echo {
-            self.refill(talk, now, out);
+    }
+
+    fn hear_bytes(&mut self, talk: &mut Talk, mut bytes: &[u8], now: u64) {
+        let len = u64::from(self.shared.plan.size);
+        while let Line::Bytes(line) = &mut talk.line
+            && let Some(stamp) = line.next(&mut bytes)
+        {
+            self.came(talk, stamp, len, now);
+        }
+    }
+
+    /// A message, with its stamp if it has one.
+    #[inline]
+    fn came(&mut self, talk: &mut Talk, stamp: Option<Stamp>, len: u64, now: u64) {
+        let came = match self.shared.plan.mode {
+            Mode::Echo => self.echo(talk, stamp, now),
+            Mode::Broadcast => self.delivery(talk, stamp, now),
+            Mode::Idle | Mode::Handshake => false,
+        };
+        if came {
+            self.tally.received += 1;
+            if self.phase < Phase::Drain && self.shared.counts(now) {
+                self.tally.window_received += 1;
+                self.tally.window_bytes += len;
+                self.tally.last_ns = now;
+            }
         }
     }
 
@@ -275,10 +298,7 @@ impl Job {
         }
         let stamp = Stamp { conn: talk.conn, seq: talk.sent };
         let body = &self.shared.plan.body;
-        let bytes = body.fill(&mut self.draft, stamp);
-        let options =
-            SendOptions { binary: Some(body.kind == Kind::Binary), ..SendOptions::default() };
-        if talk.connection.split_mut().1.send(Message::Binary(bytes), options, out).is_err() {
+        if !talk.line.send(body.kind, body.fill(&mut self.draft, stamp), out) {
             return false;
         }
         talk.sent += 1;

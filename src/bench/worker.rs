@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::args::Mode;
 use super::entropy;
 use super::error::BenchError;
+use super::line::{Bytes, Line};
 use super::plan::{Pace, Until};
 use super::shared::{Phase, Post, Shared};
 use super::talk::{Job, Progress, Talk};
@@ -179,12 +180,27 @@ impl Worker {
         if self.job.phase >= Phase::Drain {
             return Err("the run ended before it was open".into());
         }
-        let mut nonce = [0; 16];
+        let (mut nonce, mut out) = ([0; 16], Vec::new());
+        if self.shared.plan.raw {
+            let token = self.enrol(ctx, tcp)?;
+            let line = Line::Bytes(Bytes::new(self.shared.plan.size as usize));
+            self.opened(ctx, token, line, conn, began);
+            return Ok(());
+        }
         entropy::fill(&mut nonce);
-        let mut out = Vec::new();
         self.with_request(conn, nonce, |request| {
             request.write(&mut out).map_err(|it| it.to_string())
         })??;
+        let token = self.enrol(ctx, tcp)?;
+        let stage = Stage::Opening { nonce, head: Vec::new() };
+        self.sessions[token.index()] = Some(Session { token, conn, began, stage });
+        ctx.send_owned(token, &mut out);
+        ctx.set_timer(token, OPENING, self.shared.plan.timeout);
+        Ok(())
+    }
+
+    /// A place on the loop, and among the sessions.
+    fn enrol(&mut self, ctx: &mut Ctx<'_>, tcp: TcpStream) -> Result<Token, String> {
         let stream = Stream::try_from(tcp).map_err(|error| error.to_string())?;
         let token = ctx.adopt(stream, 0).map_err(|error| error.to_string())?;
         if let Some((config, name)) = &self.shared.plan.tls {
@@ -194,11 +210,7 @@ impl Worker {
         if self.sessions.len() <= token.index() {
             self.sessions.resize_with(token.index() + 1, || None);
         }
-        let stage = Stage::Opening { nonce, head: Vec::new() };
-        self.sessions[token.index()] = Some(Session { token, conn, began, stage });
-        ctx.send_owned(token, &mut out);
-        ctx.set_timer(token, OPENING, self.shared.plan.timeout);
-        Ok(())
+        Ok(token)
     }
 
     /// Never open: the first of all ends the run, others are counted.
@@ -287,9 +299,17 @@ impl Worker {
         };
         let mut after = head.split_off(head_len);
         ctx.clear_timer(token, OPENING);
-        let mut talk = Box::new(Talk::new(connection, conn, session.began, &self.shared));
-        self.job.opened(&mut talk, &mut self.out);
         self.job.tally.deflated += u64::from(deflated);
+        self.opened(ctx, token, Line::Frames(connection), conn, session.began);
+        if !after.is_empty() {
+            self.received(ctx, token, &mut after);
+        }
+    }
+
+    /// From now on they talk.
+    fn opened(&mut self, ctx: &mut Ctx<'_>, token: Token, line: Line, conn: u32, began: u64) {
+        let mut talk = Box::new(Talk::new(line, conn, began, &self.shared));
+        self.job.opened(&mut talk, &mut self.out);
         if conn < self.shared.plan.senders {
             self.senders.push(token);
         }
@@ -300,11 +320,8 @@ impl Worker {
             self.shared.dialler.done();
         }
         ctx.send_owned(token, &mut self.out);
-        session.stage = Stage::Open(talk);
-        self.sessions[token.index()] = Some(session);
-        if !after.is_empty() {
-            self.received(ctx, token, &mut after);
-        }
+        let stage = Stage::Open(talk);
+        self.sessions[token.index()] = Some(Session { token, conn, began, stage });
     }
 
     /// Sends what a closed loop allows on a connection.
@@ -392,6 +409,9 @@ impl Worker {
                     talk.say_goodbye(&mut self.out);
                     ctx.send_owned(token, &mut self.out);
                     ctx.set_timer(token, CLOSING, GOODBYE);
+                    if matches!(talk.line, Line::Bytes(_)) {
+                        ctx.close(token, Close::Linger);
+                    }
                 }
             }
         }
@@ -471,7 +491,7 @@ impl Driver for Worker {
         };
         self.job.hear(talk, bytes, &mut self.out);
         ctx.send_owned(token, &mut self.out);
-        match talk.connection.transport() {
+        match talk.line.transport() {
             Transport::KeepOpen => {}
             Transport::FlushThenClose => ctx.close(token, Close::Flush),
             Transport::FlushThenShutdownWrite => ctx.close(token, Close::Linger),

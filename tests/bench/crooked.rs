@@ -140,3 +140,29 @@ fn talk(mut stream: TcpStream, wrong: Wrong, nth: usize, room: Option<Room>) {
         }
     }
 }
+
+/// Sends back what it gets, and knows of no WebSocket. Once it has `skip` bytes it keeps the one after.
+pub(crate) fn serve_bytes(skip: Option<usize>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let (mut scratch, mut came) = (vec![0; 5000], 0);
+                while let Ok(n @ 1..) = stream.read(&mut scratch) {
+                    let mut bytes = scratch[..n].to_vec();
+                    if let Some(at) = skip.and_then(|it| it.checked_sub(came)).filter(|&it| it < n)
+                    {
+                        bytes.remove(at);
+                    }
+                    came += n;
+                    if stream.write_all(&bytes).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}

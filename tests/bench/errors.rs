@@ -92,3 +92,11 @@ fn certificates_that_cannot_be_read() {
     sentence(&["wss://127.0.0.1:1/", "--ca", "Cargo.toml"], 2, &["Cargo.toml", "no certificate"]);
     sentence(&["ws://127.0.0.1:1/", "--ca", "Cargo.toml"], 2, &["--ca", "wss://"]);
 }
+
+#[test]
+fn bytes_without_frames_where_nothing_would_tell_messages_apart() {
+    let url = "ws://127.0.0.1:1/";
+    for more in [&["-s", "10"][..], &["-m", "broadcast"], &["-m", "idle"], &["-m", "handshake"]] {
+        sentence(&[&[url, "--raw"], more].concat(), 2, &["--raw", "--mode echo", "at least 11"]);
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::crooked::{Wrong, serve};
+use crate::crooked::{Wrong, serve, serve_bytes};
 use crate::process::{Server, begin, bench, clean};
 
 /// Sent, expected, received, lost, late, skipped, other.
@@ -195,4 +195,20 @@ fn an_interrupted_run_tells_the_figures_so_far() {
     let [sent, expected, received, lost, ..] = counts(&report);
     assert!(sent > 0, "{report}");
     assert_eq!((expected, received, lost), (sent, sent, 0));
+}
+
+#[test]
+fn without_frames_every_message_comes_back_too() {
+    let url = format!("ws://{}/", serve_bytes(None));
+    for more in [
+        &["-s", "11"][..],
+        &["-s", "26", "--binary", "--depth", "16"],
+        &["-s", "70000", "--depth", "3", "--threads", "2"],
+        &["-s", "100", "--rate", "5000"],
+    ] {
+        let report = clean(&[&[&*url, "--raw", "-c", "5", "-n", "1003"], more].concat());
+        assert_eq!(counts(&report), [1003, 1003, 1003, 0, 0, 0, 0], "{more:?}");
+        assert_eq!(report["connections"]["broken"], 0);
+        assert_eq!(report["close_codes"], json!({}), "{more:?}");
+    }
 }

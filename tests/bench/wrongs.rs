@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::crooked::{Wrong, serve, serve_room};
+use crate::crooked::{Wrong, serve, serve_bytes, serve_room};
 use crate::process::bench;
 
 /// The report of so many connections, with 40 messages over all of them, four in flight on each.
@@ -82,4 +82,16 @@ fn refused_connections_are_counted_and_the_others_go_on() {
     assert_eq!(report["connections"]["failed"], 3);
     assert_eq!(report["errors"]["upgrade refused with 503 Busy"], 3);
     assert_eq!(count(&report, "lost"), 0);
+}
+
+#[test]
+fn a_byte_that_is_lost_without_frames_is_noticed() {
+    let url = format!("ws://{}/", serve_bytes(Some(26 * 40 + 3)));
+    let common = [&*url, "--raw", "-s", "26", "-c", "1", "-n", "100", "--depth", "8"];
+    let run = bench(&[&common[..], &["--timeout", "300ms", "--json"]].concat());
+    assert_eq!(run.status, Some(1), "{}", run.said);
+    let messages = &run.json()["messages"];
+    // Its message and those after it are no messages any more.
+    assert_eq!(messages["received"], 40, "{messages}");
+    assert_eq!(messages["lost"], 8, "{messages}");
 }
