@@ -1,6 +1,6 @@
 //! What the loop knows of one connection. Kept small: it is most of what an idle connection costs.
 
-use std::io;
+use std::io::{self, IoSlice};
 
 use super::outbox::{Outbox, Spare};
 use super::stream::{Stream, Writer};
@@ -154,6 +154,17 @@ impl Connection {
         self.writable = false;
         self.outbox.push_partly_sent(bytes, taken, spare);
         Ok(false)
+    }
+
+    /// Offers the slices to the socket, and takes away what went. Returns how much that was.
+    pub(super) fn write_slices_through(
+        &mut self,
+        slices: &mut &mut [IoSlice<'_>],
+    ) -> io::Result<usize> {
+        let taken = self.stream.write_plain_slices(slices)?;
+        self.moved |= taken > 0;
+        self.writable = slices.is_empty();
+        Ok(taken)
     }
 
     /// What counts against the marks.

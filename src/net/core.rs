@@ -2,7 +2,7 @@
 //! Small steps on it; the order of the steps is the reactor's.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
 
 use mio::Registry;
@@ -153,6 +153,37 @@ impl Core {
                 Some(Sent::Gone)
             }
         }
+    }
+
+    /// Offers the slices to the socket if they may leave before anything else, and queues what is left.
+    pub(super) fn send_slices(&mut self, token: Token, slices: &mut [IoSlice<'_>]) -> Sent {
+        let Some(it) = self.get_mut(token) else {
+            return Sent::Gone;
+        };
+        let mut rest = slices;
+        let mut begun = false;
+        if it.may_write_through() {
+            begun = match it.write_slices_through(&mut rest) {
+                Ok(taken) => taken > 0,
+                Err(error) => {
+                    self.kill(token, Closed::Failed(error.kind()));
+                    return Sent::Gone;
+                }
+            };
+            if rest.is_empty() {
+                return Sent::Queued;
+            }
+        }
+        if let Some(it) = self.connections.get_mut(token) {
+            let mut bytes = Vec::with_capacity(rest.iter().map(|it| it.len()).sum());
+            rest.iter().for_each(|slice| bytes.extend_from_slice(slice));
+            if begun {
+                it.outbox.push_rest(&mut bytes, &mut self.spare);
+            } else {
+                it.outbox.push_owned(&mut bytes, &mut self.spare);
+            }
+        }
+        self.queued(token)
     }
 
     pub(super) fn mark_dirty(&mut self, token: Token) {

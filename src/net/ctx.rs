@@ -1,6 +1,6 @@
 //! What a driver may do to its loop while it is being called.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +58,15 @@ impl Ctx<'_> {
             it.outbox.push_owned(bytes, &mut self.core.spare);
         }
         self.core.queued(token)
+    }
+
+    /// Sends these slices one after the other, without copying what the socket takes at once; it is asked if
+    /// nothing waits before them. `slices` is scratch afterwards.
+    pub fn send_slices(&mut self, token: Token, slices: &mut [IoSlice<'_>]) -> Sent {
+        if let Some(refused) = self.core.admit(token) {
+            return refused;
+        }
+        self.core.send_slices(token, slices)
     }
 
     /// Sends bytes that others get too. Not copied unless they are few and others wait before them.

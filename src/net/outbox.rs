@@ -76,6 +76,13 @@ impl Outbox {
         self.queue(spare).advance(sent, spare);
     }
 
+    /// Takes the rest of bytes that have begun to leave. Nothing may wait before them.
+    pub(super) fn push_rest(&mut self, bytes: &mut Vec<u8>, spare: &mut Spare) {
+        debug_assert!(self.is_empty() && !bytes.is_empty(), "not the first, or nothing is left");
+        self.push_owned(bytes, spare);
+        self.queue(spare).begun = true;
+    }
+
     /// Takes a segment that others hold too. Tiny ones are copied when there is a buffer to copy into.
     pub fn push_shared(&mut self, bytes: Arc<[u8]>, spare: &mut Spare) {
         if bytes.is_empty() {
@@ -137,7 +144,7 @@ impl Outbox {
         let Some(queue) = &mut self.queue else {
             return;
         };
-        let keep = usize::from(queue.sent > 0);
+        let keep = usize::from(queue.begun || queue.sent > 0);
         while queue.segments.len() > keep {
             let Some(segment) = queue.segments.pop_back() else {
                 break;
@@ -174,7 +181,7 @@ impl Outbox {
             && spare.queues.len() < SPARE_MAX
             && queue.segments.capacity() < SLICES_MAX
         {
-            queue.sent = 0;
+            (queue.sent, queue.begun) = (0, false);
             spare.queues.push(queue);
         }
     }
@@ -197,6 +204,8 @@ struct Queue {
     segments: Segments,
     /// How much of the first segment is gone.
     sent: usize,
+    /// Bytes before the first segment are gone that it must follow.
+    begun: bool,
     bytes: usize,
 }
 
@@ -210,6 +219,7 @@ impl Queue {
                 break;
             }
             self.sent -= len;
+            self.begun = false;
             if let Some(segment) = self.segments.pop_front() {
                 spare.take_back(segment);
             }

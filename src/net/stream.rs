@@ -147,6 +147,14 @@ impl Stream {
         self.socket.write_most(bytes)
     }
 
+    /// The same with many slices, of which those that went are taken away.
+    pub(super) fn write_plain_slices(
+        &mut self,
+        slices: &mut &mut [IoSlice<'_>],
+    ) -> io::Result<usize> {
+        self.socket.write_most_slices(slices)
+    }
+
     /// Sends what TLS has encrypted. Whether all is gone, and how much went.
     pub(super) fn flush(&mut self) -> io::Result<(bool, usize)> {
         match &mut self.tls {
@@ -244,13 +252,20 @@ impl Write for Writer<'_> {
 impl Socket {
     /// Writes until all is gone or the system takes no more for now. Returns how much went.
     pub(super) fn write_most(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_most_slices(&mut &mut [IoSlice::new(bytes)][..])
+    }
+
+    fn write_most_slices(&mut self, slices: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
         let mut gone = 0;
-        while let Some(rest) = bytes.get(gone..)
-            && !rest.is_empty()
-        {
-            match self.write(rest) {
+        // Empty ones would be asked about for ever.
+        IoSlice::advance_slices(slices, 0);
+        while !slices.is_empty() {
+            match self.write_vectored(slices) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => gone += count,
+                Ok(count) => {
+                    gone += count;
+                    IoSlice::advance_slices(slices, count);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),

@@ -5,6 +5,7 @@
 //! its path: [`Route`].
 
 mod admission;
+mod answer;
 mod args;
 mod bridge;
 mod common;

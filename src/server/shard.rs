@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::answer::Answer;
 use super::bridge::Bridge;
 use super::common::Common;
 use super::session::{Session, Sessions, Stage, Visit};
@@ -42,6 +43,7 @@ pub(super) struct Shard {
     pub(super) told: usize,
     /// Scratch, empty between calls.
     pub(super) out: Vec<u8>,
+    pub(super) answer: Answer,
     pub(super) effects: Vec<Effect>,
 }
 
@@ -81,6 +83,7 @@ impl Shard {
             borrowed: HashMap::new(),
             told: 0,
             out: Vec::new(),
+            answer: Answer::default(),
             effects: Vec::new(),
             common,
         }

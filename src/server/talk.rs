@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::answer::{Answer, Place};
 use super::session::{Session, Stage, Talk};
 use super::shard::{DEADLINE, HELD, Shard};
 use crate::net::{Close, Ctx, Driver, Sent, Token};
@@ -27,26 +28,26 @@ impl Shard {
             self.wait_for_others(ctx, token);
             return self.sessions.put(token, Stage::Talking(talk));
         }
-        let mut out = std::mem::take(&mut self.out);
+        let mut answer = std::mem::take(&mut self.answer);
         let was_open = talk.connection.ready_state() == ReadyState::Open;
         let (rx, tx) = talk.connection.split_mut();
-        let len = bytes.len();
+        let (len, place) = (bytes.len(), Place::of(bytes));
         let mut input = Input::new(bytes);
         let mut spent = 0;
         self.told = 0;
         loop {
             // A read can hold a thousand messages that each come to a large answer: the others have their
             // turn between, and what waits for this peer does not grow beyond its marks at once.
-            let enough = out.len() >= TURN_ANSWERS_MAX || spent + self.told >= TURN_BYTES_MAX;
+            let enough = answer.len() >= TURN_ANSWERS_MAX || spent + self.told >= TURN_BYTES_MAX;
             if enough && input.remaining() > 0 {
                 break;
             }
-            let heard = match rx.next(&mut input, tx, &mut out) {
+            let heard = match rx.next(&mut input, tx, &mut answer.own) {
                 Ok(Some(Event::Text(text))) => Message::Text(text),
                 Ok(Some(Event::Binary(bytes))) => Message::Binary(bytes),
                 Ok(Some(Event::Ping(_) | Event::Pong(_))) => continue,
                 Ok(Some(Event::Close(_))) => {
-                    // The answer is in `out`; the others need not wait for TCP.
+                    // Ours is in the answer; the others need not wait for TCP.
                     self.hub.close(conn, &mut self.effects);
                     continue;
                 }
@@ -64,17 +65,20 @@ impl Shard {
             spent += payload.len() + MESSAGE_COST;
             self.hub.message(conn, kind, payload, ctx.now(), &mut self.effects);
             // At once: what is owed to this peer stands before what the next message brings.
-            self.settle(ctx, Some(Own { conn, heard: Some(heard), tx, out: &mut out }));
+            self.settle(
+                ctx,
+                Some(Own { conn, heard: Some((heard, place)), tx, answer: &mut answer }),
+            );
         }
         // What other loops have room for now may come back to this very peer, which is still not in its place.
-        self.settle(ctx, Some(Own { conn, heard: None, tx, out: &mut out }));
+        self.settle(ctx, Some(Own { conn, heard: None, tx, answer: &mut answer }));
         let rest = input.remaining();
         ctx.give_back(token, bytes.get(len - rest..).unwrap_or_default());
-        if !out.is_empty() && ctx.send_owned(token, &mut out) == Sent::Full {
-            too_slow(ctx, token, talk.dialect, tx, &mut out);
+        if answer.len() > 0 && answer.send(ctx, token, bytes) == Sent::Full {
+            too_slow(ctx, token, talk.dialect, tx, &mut answer.own);
         }
-        out.clear();
-        self.out = out;
+        answer.clear();
+        self.answer = answer;
         if was_open && talk.connection.ready_state() == ReadyState::Closing {
             // We began to close: whatever else the peer says, it has so long to agree.
             ctx.set_timer(token, DEADLINE, self.common.config.close_timeout);
@@ -131,9 +135,9 @@ impl Shard {
         match effect {
             Effect::Back { to } => {
                 if let Some(own) = own.as_mut().filter(|own| own.conn == to)
-                    && let Some(heard) = own.heard
+                    && let Some((heard, place)) = own.heard
                 {
-                    own.message(heard);
+                    own.back(heard, place, self.common.codec.deflate.is_some());
                 }
             }
             Effect::Send { to, message } => {
@@ -212,20 +216,35 @@ impl Shard {
 /// The session that is being heard: what it is sent goes where its pongs go, so that order holds.
 pub(super) struct Own<'a> {
     conn: ConnId,
-    /// What it says just now.
-    heard: Option<Message<'a>>,
+    /// What it says just now, and in which read.
+    heard: Option<(Message<'a>, Place)>,
     tx: &'a mut Outbound,
-    out: &'a mut Vec<u8>,
+    answer: &'a mut Answer,
 }
 
 impl Own<'_> {
     fn message(&mut self, message: Message<'_>) {
-        write(self.tx, message, self.out);
+        write(self.tx, message, &mut self.answer.own);
+    }
+
+    /// Says to it what it said. A long payload that may not be compressed goes back from where it was read.
+    fn back(&mut self, heard: Message<'_>, place: Place, may_deflate: bool) {
+        let payload = heard.as_bytes();
+        match place.part(payload) {
+            Some(part) if !may_deflate && part.len() >= LEND_MIN => {
+                let head =
+                    self.tx.head(heard.kind(), part.len() as u64, true, &mut self.answer.own);
+                if head.is_ok() {
+                    self.answer.lend(part);
+                }
+            }
+            _ => self.message(heard),
+        }
     }
 
     fn close(&mut self, frame: Option<CloseFrame<'_>>) {
         // A second close is no error: it is closing.
-        let _ = self.tx.close(frame, self.out);
+        let _ = self.tx.close(frame, &mut self.answer.own);
     }
 }
 
@@ -274,6 +293,8 @@ const MESSAGE_COST: usize = 256;
 const RECEIVER_COST: usize = 32;
 /// Bytes of answers that one turn of one peer may bring: a socket's usual send buffer.
 const TURN_ANSWERS_MAX: usize = 64 << 10;
+/// Shorter payloads are copied: 4 KiB cost less to copy than two slices more in the system call.
+const LEND_MIN: usize = 4 << 10;
 /// The native chat's: come back and resume, nothing is lost.
 const SLOW_CONSUMER: u16 = 4008;
 /// How long a speaker waits for other loops before it is heard again.

@@ -12,7 +12,7 @@ mod pieces;
 #[cfg(feature = "net-tls")]
 mod tls;
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -632,4 +632,43 @@ fn long_bytes_leave_at_once_but_never_before_others() {
         reactor.turn(Some(Duration::from_millis(5))).unwrap();
     }
     assert!(reader.join().unwrap() == long, "what came differs from what was sent");
+}
+
+#[test]
+fn slices_leave_at_once_in_order_and_a_part_that_has_begun_is_never_dropped() {
+    let (mut reactor, address) = echo(Limits::default());
+    let (mut stream, token) = connect(&mut reactor, address);
+    let (_, mut ctx) = reactor.parts();
+    let slices =
+        |parts: &[&'static [u8]]| parts.iter().map(|it| IoSlice::new(it)).collect::<Vec<_>>();
+    assert_eq!(ctx.send_slices(token, &mut slices(&[b"ab", b"", b"c", b""])), Sent::Queued);
+    assert_eq!(ctx.queued(token), 0, "the socket took them");
+    assert_eq!(ctx.send_slices(token, &mut slices(&[b"", b""])), Sent::Queued);
+    ctx.send_owned(token, &mut b"d".to_vec());
+    assert_eq!(ctx.send_slices(token, &mut slices(&[b"e", b"f"])), Sent::Queued);
+    assert_eq!(ctx.queued(token), 3, "they wait behind what waits");
+    reactor.turn(Some(Duration::ZERO)).unwrap();
+    let mut heard = [0; 6];
+    stream.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"abcdef");
+    // More than any socket takes, of which some has left: it must be followed by its rest, whatever is dropped.
+    let long: Vec<u8> = (0..30_000_000u32).map(|n| n.to_le_bytes()[(n % 3) as usize]).collect();
+    let (_, mut ctx) = reactor.parts();
+    let (one, two) = long.split_at(100_000);
+    let sent = ctx.send_slices(token, &mut [IoSlice::new(one), IoSlice::new(two)]);
+    assert_eq!(sent, Sent::High);
+    let left = ctx.queued(token);
+    assert!(left > 0 && left < long.len(), "{left}");
+    assert_eq!(ctx.send_slices(token, &mut slices(&[b"more"])), Sent::Full);
+    ctx.discard_unsent(token);
+    assert_eq!(ctx.queued(token), left);
+    ctx.close(token, Close::Flush);
+    let reader = thread::spawn(move || {
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).unwrap();
+        heard
+    });
+    until(&mut reactor, "close", |driver| !closes(driver).is_empty());
+    let heard = reader.join().unwrap();
+    assert!(heard == long, "{} came", heard.len());
 }

@@ -1,0 +1,100 @@
+//! What a peer is answered while it is heard: bytes of our own, and between them long payloads of its own
+//! that go back from where they were read, uncopied. It knows no frames.
+
+use std::io::IoSlice;
+use std::ops::Range;
+
+use crate::net::{Ctx, Sent, Token};
+
+/// In order. Empty between turns, but for the memory.
+#[derive(Default, Debug)]
+pub(super) struct Answer {
+    /// Our own bytes: heads, short payloads, control frames.
+    pub(super) own: Vec<u8>,
+    /// What goes between them, in order.
+    lent: Vec<Lent>,
+    lent_bytes: usize,
+}
+
+/// A part of what was read, and after how many of our own bytes it stands.
+#[derive(Debug)]
+struct Lent {
+    after: usize,
+    part: Range<usize>,
+}
+
+impl Answer {
+    /// All bytes so far.
+    pub(super) fn len(&self) -> usize {
+        self.own.len() + self.lent_bytes
+    }
+
+    /// Continues with this part of what was read, as it stands there when the answer is sent.
+    pub(super) fn lend(&mut self, part: Range<usize>) {
+        self.lent_bytes += part.len();
+        self.lent.push(Lent { after: self.own.len(), part });
+    }
+
+    /// Sends all of it, and is empty unless it is refused.
+    pub(super) fn send(&mut self, ctx: &mut Ctx<'_>, token: Token, read: &[u8]) -> Sent {
+        if self.lent.is_empty() {
+            return ctx.send_owned(token, &mut self.own);
+        }
+        let mut slices = Vec::with_capacity(2 * self.lent.len() + 1);
+        let mut from = 0;
+        for Lent { after, part } in &self.lent {
+            slices.push(IoSlice::new(self.own.get(from..*after).unwrap_or_default()));
+            slices.push(IoSlice::new(read.get(part.clone()).unwrap_or_default()));
+            from = *after;
+        }
+        slices.push(IoSlice::new(self.own.get(from..).unwrap_or_default()));
+        let sent = ctx.send_slices(token, &mut slices);
+        if !matches!(sent, Sent::Full) {
+            self.clear();
+        }
+        sent
+    }
+
+    /// Drops what was to be said.
+    pub(super) fn clear(&mut self) {
+        self.own.clear();
+        self.lent.clear();
+        self.lent_bytes = 0;
+    }
+}
+
+/// Where the bytes of a read stand in memory, to tell payloads that stand there from others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    begin: usize,
+    len: usize,
+}
+
+impl Place {
+    pub(super) fn of(read: &[u8]) -> Self {
+        Self { begin: read.as_ptr().addr(), len: read.len() }
+    }
+
+    /// Which part of the read this is, if it is one.
+    pub(super) fn part(self, payload: &[u8]) -> Option<Range<usize>> {
+        let from = payload.as_ptr().addr().checked_sub(self.begin)?;
+        let part = from..from.checked_add(payload.len())?;
+        (part.end <= self.len).then_some(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_read_is_known_and_nothing_else() {
+        let read = [0; 100];
+        let place = Place::of(&read);
+        assert_eq!(place.part(&read[10..30]), Some(10..30));
+        assert_eq!(place.part(&read), Some(0..100));
+        assert_eq!(Place::of(&read[20..60]).part(&read[10..30]), None);
+        assert_eq!(Place::of(&read[20..60]).part(&read[50..70]), None);
+        assert_eq!(place.part(&[0; 10]), None);
+    }
+}
