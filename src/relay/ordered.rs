@@ -8,6 +8,8 @@ use std::mem;
 pub(super) struct Ordered<K, V> {
     runs: Vec<Run<K, V>>,
     len: usize,
+    /// Where the last change looked: run and place. Who is heard has often more to say.
+    last: (usize, usize),
 }
 
 /// Never empty. The first key stands beside the entries, so that a search touches one run only.
@@ -19,7 +21,7 @@ struct Run<K, V> {
 
 impl<K: Copy + Ord, V> Ordered<K, V> {
     pub(super) fn new() -> Self {
-        Self { runs: Vec::new(), len: 0 }
+        Self { runs: Vec::new(), len: 0, last: (0, 0) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -41,10 +43,15 @@ impl<K: Copy + Ord, V> Ordered<K, V> {
     }
 
     pub(super) fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        let run = self.run_of(key);
-        let entries = &mut self.runs.get_mut(run)?.entries;
-        let at = place_of(entries, key).ok()?;
-        entries.get_mut(at).map(|entry| &mut entry.1)
+        let (run, at) = self.last;
+        let known = self.runs.get(run).and_then(|run| run.entries.get(at));
+        if known.is_none_or(|entry| entry.0 != key) {
+            let run = self.run_of(key);
+            let at = place_of(&self.runs.get(run)?.entries, key).ok()?;
+            self.last = (run, at);
+        }
+        let (run, at) = self.last;
+        self.runs.get_mut(run)?.entries.get_mut(at).map(|entry| &mut entry.1)
     }
 
     /// Puts a value in; what stood there comes back.
@@ -198,6 +205,9 @@ mod tests {
                     }
                     prop_assert_eq!(map.get(key), known.get(&key));
                     prop_assert_eq!(map.get_mut(next), known.get_mut(&next));
+                    // Again, and where it looked before.
+                    prop_assert_eq!(map.get_mut(next), known.get_mut(&next));
+                    prop_assert_eq!(map.get_mut(key), known.get_mut(&key));
                 }
                 map.check();
                 prop_assert_eq!(map.len(), known.len());
