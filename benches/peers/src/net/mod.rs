@@ -19,7 +19,6 @@ use process::Server;
 use quiet::Patience;
 use serde_json::{Value, json};
 use stats::{Results, Samples};
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -156,7 +155,6 @@ fn compare(args: Args) -> Result<(), String> {
         rounds,
         seconds,
         took: begin.elapsed(),
-        quick: args.quick,
         disturbed: disturbed.spread(),
         machine: machine::describe(),
         versions: Versions::read(&bench.node_home),
@@ -170,7 +168,7 @@ fn compare(args: Args) -> Result<(), String> {
     std::fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     write("RESULTS.md", &page)?;
     write("results.svg", &plot::draw(&results)?)?;
-    write("results.json", &document(&run, raw))?;
+    write("results.json", &document(&run, &raw))?;
     println!("{page}");
     Ok(())
 }
@@ -267,25 +265,28 @@ fn line(
         "server_cpu_share": of("/server/cpu_share"),
         "server_wait_share": of("/server/wait_share"),
         "load_busiest_thread": of("/generator/busiest_thread"),
-        "latency_us": of("/latency_us"),
+        "latency_us_p50": of("/latency_us/p50"),
+        "latency_us_p99": of("/latency_us/p99"),
     })
 }
 
-fn document(run: &report::Run, raw: Vec<Value>) -> String {
-    let versions: HashSet<_> = run.versions.all().collect();
-    let mut versions: Vec<_> = versions.into_iter().collect();
-    versions.sort_unstable();
+fn document(run: &report::Run, raw: &[Value]) -> String {
     let versions: serde_json::Map<String, Value> =
-        versions.into_iter().map(|(name, version)| (name.into(), version.into())).collect();
-    let document = json!({
-        "unit": "thousands per CPU second of the server; idle: bytes of RSS per connection",
-        "machine": run.machine,
-        "rounds": run.rounds,
-        "seconds": run.seconds,
-        "versions": versions,
-        "measurements": raw,
-    });
-    format!("{document:#}\n")
+        run.versions.all().map(|(name, version)| (name.into(), version.into())).collect();
+    let head = [
+        (
+            "unit",
+            json!("thousands per CPU second of the server; idle: bytes of RSS per connection"),
+        ),
+        ("machine", json!(run.machine)),
+        ("rounds", json!(run.rounds)),
+        ("seconds", json!(run.seconds)),
+        ("versions", Value::Object(versions)),
+    ];
+    let head: Vec<_> = head.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+    // A line for each measurement: what changed between two runs is seen.
+    let raw: Vec<_> = raw.iter().map(Value::to_string).collect();
+    format!("{{\n{},\n\"measurements\": [\n{}\n]\n}}\n", head.join(",\n"), raw.join(",\n"))
 }
 
 #[cfg(test)]
@@ -301,5 +302,23 @@ mod tests {
         assert_eq!(cells(&[]), Ok(CELLS.len()));
         assert_eq!(cells(&["echo-20", "idle"]), Ok(3));
         assert_eq!(cells(&["idol"]), Err("\"idol\" is none of those that there are".into()));
+    }
+    #[test]
+    fn the_raw_results_are_json() {
+        let run = report::Run {
+            rounds: 1,
+            seconds: 0.5,
+            took: Duration::ZERO,
+            disturbed: None,
+            machine: "a \"machine\"".into(),
+            versions: Versions::default(),
+        };
+        let lines = [json!({"round": 1}), json!({"round": 2})];
+        for count in 0..=2 {
+            let text = document(&run, &lines[..count]);
+            let read: Value = serde_json::from_str(&text).expect("it is JSON");
+            assert_eq!(read["machine"], "a \"machine\"");
+            assert_eq!(read["measurements"], json!(lines[..count]));
+        }
     }
 }

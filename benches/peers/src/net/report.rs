@@ -12,7 +12,6 @@ pub struct Run {
     pub rounds: u32,
     pub seconds: f64,
     pub took: Duration,
-    pub quick: bool,
     /// Parts of the time that servers wanted their core and others had it.
     pub disturbed: Option<Spread>,
     pub machine: String,
@@ -30,15 +29,14 @@ fn write(run: &Run, results: &Results, page: &mut String) -> std::fmt::Result {
     for (name, version) in run.versions.all() {
         all.push(format!("{name} {version}"));
     }
-    let quick = if run.quick { " --quick" } else { "" };
     writeln!(page, "# Sockeye beside its peers\n")?;
     writeln!(
         page,
-        "Written by `cargo run --release -- net{quick}`. {}.\nRounds: {}, of {} s for each server and cell; {} min in all.\nVersions: {}.\n",
-        run.machine,
+        "Written by `cargo run --release -- net --rounds {} --seconds {}`; {} min in all.\n{}.\nVersions: {}.\n",
         run.rounds,
         run.seconds,
         run.took.as_secs().div_ceil(60),
+        run.machine,
         all.join(", ")
     )?;
     if let Some(Spread { median, most, .. }) = run.disturbed {
@@ -136,7 +134,7 @@ fn short(goals: &[Goal], page: &mut String) -> std::fmt::Result {
         let figure = if goal.limit > 100.0 {
             format!("{:.0}, limit {:.0}", goal.figure, goal.limit)
         } else {
-            format!("{:.2}", goal.figure)
+            format!("{:.3}", goal.figure)
         };
         let note = if goal.clear { "" } else { "the rounds overlap" };
         writeln!(page, "| {} | {} | {figure} | {note} |", goal.cell, goal.demand)?;
@@ -189,7 +187,6 @@ mod tests {
             rounds: 3,
             seconds: 1.5,
             took: Duration::from_secs(61),
-            quick: false,
             disturbed: Some(Spread { least: 0.0, median: 0.01, most: 0.25 }),
             machine: "a machine".into(),
             versions: Versions::default(),
@@ -208,14 +205,14 @@ mod tests {
         results.add(cell, rival("yawc"), Err("9 messages lost".into()));
         let page = page(&run(), &results);
         for part in [
-            "Rounds: 3, of 1.5 s for each server and cell; 2 min in all.",
+            "`cargo run --release -- net --rounds 3 --seconds 1.5`; 2 min in all.\na machine.\n",
             "for 1 % of the time at the median, 25 % at worst.",
             "| | floor-mio | sockeye | yawc |\n|---|---:|---:|---:|\n",
             "| echo 20 B, 16 in flight | **4,500** 4,000-5,000 | 4,000 | failed |",
             "| echo 20 B, 16 in flight | 1.00 | 0.89 |  |",
             "- echo 20 B, 16 in flight, yawc: 1 of 1 rounds: 9 messages lost",
             "Of 1 demands on sockeye 0 are met.",
-            "| echo 20 B, 16 in flight | of floor-mio: 0.9 or more | 0.89 | the rounds overlap |",
+            "| echo 20 B, 16 in flight | of floor-mio: 0.9 or more | 0.889 | the rounds overlap |",
         ] {
             assert!(page.contains(part), "{part} in\n{page}");
         }
