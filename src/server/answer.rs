@@ -35,6 +35,23 @@ impl Answer {
         self.lent.push(Lent { after: self.own.len(), part });
     }
 
+    /// Whether parts of what was read are in it, without which it cannot be sent.
+    pub(super) fn is_lent(&self) -> bool {
+        !self.lent.is_empty()
+    }
+
+    /// Sends what there is and `payload` behind it, without a copy of what the socket takes. If it is
+    /// refused both stay. Nothing may be lent.
+    pub(super) fn send_with(&mut self, ctx: &mut Ctx<'_>, token: Token, payload: &[u8]) {
+        debug_assert!(!self.is_lent(), "what was lent must not be overtaken");
+        let mut slices = [IoSlice::new(&self.own), IoSlice::new(payload)];
+        if ctx.send_slices(token, &mut slices) == Sent::Full {
+            self.own.extend_from_slice(payload);
+        } else {
+            self.own.clear();
+        }
+    }
+
     /// Sends all of it, and is empty unless it is refused.
     pub(super) fn send(&mut self, ctx: &mut Ctx<'_>, token: Token, read: &[u8]) -> Sent {
         if self.lent.is_empty() {

@@ -67,11 +67,11 @@ impl Shard {
             // At once: what is owed to this peer stands before what the next message brings.
             self.settle(
                 ctx,
-                Some(Own { conn, heard: Some((heard, place)), tx, answer: &mut answer }),
+                Some(Own { conn, token, heard: Some((heard, place)), tx, answer: &mut answer }),
             );
         }
         // What other loops have room for now may come back to this very peer, which is still not in its place.
-        self.settle(ctx, Some(Own { conn, heard: None, tx, answer: &mut answer }));
+        self.settle(ctx, Some(Own { conn, token, heard: None, tx, answer: &mut answer }));
         let rest = input.remaining();
         ctx.give_back(token, bytes.get(len - rest..).unwrap_or_default());
         if answer.len() > 0 && answer.send(ctx, token, bytes) == Sent::Full {
@@ -137,7 +137,7 @@ impl Shard {
                 if let Some(own) = own.as_mut().filter(|own| own.conn == to)
                     && let Some((heard, place)) = own.heard
                 {
-                    own.back(heard, place, self.common.codec.deflate.is_some());
+                    own.back(ctx, heard, place, self.common.codec.deflate.is_some());
                 }
             }
             Effect::Send { to, message } => {
@@ -216,6 +216,7 @@ impl Shard {
 /// The session that is being heard: what it is sent goes where its pongs go, so that order holds.
 pub(super) struct Own<'a> {
     conn: ConnId,
+    token: Token,
     /// What it says just now, and in which read.
     heard: Option<(Message<'a>, Place)>,
     tx: &'a mut Outbound,
@@ -227,18 +228,21 @@ impl Own<'_> {
         write(self.tx, message, &mut self.answer.own);
     }
 
-    /// Says to it what it said. A long payload that may not be compressed goes back from where it was read.
-    fn back(&mut self, heard: Message<'_>, place: Place, may_deflate: bool) {
+    /// Says to it what it said. A long payload that may not be compressed goes back from where it stands.
+    fn back(&mut self, ctx: &mut Ctx<'_>, heard: Message<'_>, place: Place, may_deflate: bool) {
         let payload = heard.as_bytes();
-        match place.part(payload) {
-            Some(part) if !may_deflate && part.len() >= LEND_MIN => {
-                let head =
-                    self.tx.head(heard.kind(), part.len() as u64, true, &mut self.answer.own);
-                if head.is_ok() {
-                    self.answer.lend(part);
-                }
-            }
-            _ => self.message(heard),
+        let part = place.part(payload).filter(|part| part.len() >= LEND_MIN);
+        let at_once = part.is_none() && payload.len() >= AT_ONCE_MIN && !self.answer.is_lent();
+        if may_deflate || (part.is_none() && !at_once) {
+            return self.message(heard);
+        }
+        let (kind, len) = (heard.kind(), payload.len() as u64);
+        if self.tx.head(kind, len, true, &mut self.answer.own).is_err() {
+            // It is closing.
+        } else if let Some(part) = part {
+            self.answer.lend(part);
+        } else {
+            self.answer.send_with(ctx, self.token, payload);
         }
     }
 
@@ -295,6 +299,9 @@ const RECEIVER_COST: usize = 32;
 const TURN_ANSWERS_MAX: usize = 64 << 10;
 /// Shorter payloads are copied: 4 KiB cost less to copy than two slices more in the system call.
 const LEND_MIN: usize = 4 << 10;
+/// What was put together of many reads is not put into another buffer, but offered to the socket from
+/// where it is: from 64 KiB on, where a copy costs more than a system call of its own.
+const AT_ONCE_MIN: usize = 64 << 10;
 /// The native chat's: come back and resume, nothing is lost.
 const SLOW_CONSUMER: u16 = 4008;
 /// How long a speaker waits for other loops before it is heard again.
