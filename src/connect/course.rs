@@ -1,10 +1,10 @@
 //! The course of things: one thread that hears all news and decides what follows. It waits for news and for moments, and
 //! for whoever reads its output; never for the server.
 
+mod saying;
+
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -15,7 +15,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::backoff::Backoff;
-use super::command::{self, Ask};
+use super::command::Ask;
 use super::error::{ConnectError, may_pass, sentence};
 use super::face::{Face, Goodbye};
 use super::goodbye::{is_normal, may_come_back};
@@ -23,28 +23,19 @@ use super::json::Json;
 use super::link::{End, Link};
 use super::news::{Gate, News};
 use super::opening::{self, Opened};
-use super::pipe::{self, INPUT_BYTES_MAX};
+use super::pipe;
 use super::plain::Plain;
 use super::plan::{Given, Output, Plan, Source};
 use super::screen::Screen;
 use super::terminal::{Found, Terminal};
 use crate::client::{ClientError, Received};
-use crate::proto::{CloseCode, CloseFrame, Ended, SendError};
+use crate::proto::{CloseCode, Ended};
 
 /// Three seconds for the server to answer a close and to end TCP: a person waits for it.
 const CLOSE_WAIT: Duration = Duration::from_secs(3);
 
 /// Ten seconds: a connection that has lasted so long was a good one, and the next loss is a new one.
 const GOOD: Duration = Duration::from_secs(10);
-
-/// 256 KiB wait to be written before more input is read: enough to keep the line busy.
-const AHEAD_BYTES: usize = 256 * 1024;
-
-/// 100 messages typed while there is no connection are sent once there is one.
-const HELD_MAX: usize = 100;
-
-/// 16 pings of ours under way: a person types no more.
-const PINGS_MAX: usize = 16;
 
 /// Does it all; returns the exit status.
 pub(super) fn run(plan: Plan) -> Result<u8, ConnectError> {
@@ -196,6 +187,7 @@ impl Course {
                 Some(told) => self.hear(told)?,
                 None => self.moment()?,
             };
+            self.show(|face| face.flush())?;
             if let Some(status) = over {
                 return Ok(status.max(self.status));
             }
@@ -215,7 +207,6 @@ impl Course {
                 if let Some(link) = &self.link {
                     link.dealt();
                 }
-                self.show(|face| face.flush())?;
                 Ok(None)
             }
             News::Drained(number) if number == self.number => {
@@ -313,6 +304,7 @@ impl Course {
             let warning = "nobody has checked whose server this is (--insecure): all that is said may be read and changed on its way";
             self.show(|face| face.problem(warning))?;
         }
+        // Before there is a prompt.
         self.show(|face| face.flush())?;
         let link = Link::begin(opened.parts, self.number, self.sender.clone());
         self.link = Some(link.map_err(ConnectError::System)?);
@@ -369,11 +361,10 @@ impl Course {
     fn not_opened(&mut self, error: &ClientError) -> Result<Over, ConnectError> {
         let why = sentence(error, &self.plan);
         self.show(|face| face.refused(&why, error))?;
-        self.show(|face| face.flush())?;
         if may_pass(error) {
             return self.try_again(1);
         }
-        Ok(Some(if matches!(error, ClientError::Compose(_)) { 2 } else { 1 }))
+        Ok(Some(1))
     }
 
     /// Waits for the next attempt, or ends with this status if there is none.
@@ -392,7 +383,6 @@ impl Course {
         };
         let attempt = self.backoff.made();
         self.show(|face| face.waits(wait, attempt, attempts))?;
-        self.show(|face| face.flush())?;
         self.stage = Stage::Waiting(Instant::now() + wait);
         Ok(None)
     }
@@ -449,7 +439,6 @@ impl Course {
         let reason = std::mem::take(&mut self.reason);
         let goodbye = Goodbye { code, reason, ours: self.ours, fault, unsent, normal };
         self.show(|face| face.closed(&goodbye))?;
-        self.show(|face| face.flush())?;
         if self.opened_at.is_some_and(|it| it.elapsed() >= GOOD) {
             self.backoff.reset();
         }
@@ -473,131 +462,6 @@ impl Course {
         Ok(Some(status))
     }
 
-    fn typed(&mut self, line: &str) -> Result<Over, ConnectError> {
-        let ask = match command::parse(line) {
-            Ok(ask) => ask,
-            Err(problem) => {
-                self.show(|face| face.problem(&problem))?;
-                return Ok(None);
-            }
-        };
-        match ask {
-            Ask::Quit => return self.quit(),
-            Ask::Help => self.show(|face| face.answer(command::HELP))?,
-            Ask::Save(path) => {
-                let said = save(&path, self.last.as_ref());
-                match said {
-                    Ok(said) => self.show(|face| face.answer(&said))?,
-                    Err(problem) => self.show(|face| face.problem(&problem))?,
-                }
-            }
-            Ask::Close(..) if matches!(self.stage, Stage::Opening | Stage::Waiting(_)) => {
-                return self.quit();
-            }
-            ask if self.stage == Stage::Open => {
-                if let Err(problem) = self.say(ask) {
-                    self.show(|face| face.problem(&problem))?;
-                }
-            }
-            _ if matches!(self.stage, Stage::Closing(_)) => {
-                self.show(|face| face.problem("not sent: the connection is closing"))?;
-            }
-            _ if self.held.len() >= HELD_MAX => {
-                let said = format!("not sent: {HELD_MAX} messages wait for the connection");
-                self.show(|face| face.problem(&said))?;
-            }
-            ask => self.held.push_back(ask),
-        }
-        Ok(None)
-    }
-
-    /// Sends what input has brought, and lets the next of it come if there is room.
-    fn send_pending(&mut self) -> Result<(), ConnectError> {
-        let Source::Pipe(pipe) = self.plan.source else {
-            return Ok(());
-        };
-        if self.stage != Stage::Open {
-            return Ok(());
-        }
-        let Some((first, batch)) = self.input.pending.take() else {
-            return Ok(());
-        };
-        for (number, message) in (first..).zip(batch) {
-            let said = pipe::ask(pipe, message).and_then(|ask| self.say(ask));
-            if let Err(problem) = said {
-                return self.give_up(&format!("message {number} of the input: {problem}"));
-            }
-            if self.stage != Stage::Open {
-                return Ok(());
-            }
-        }
-        self.quiet_since = Instant::now();
-        let link = self.link.as_ref();
-        if link.is_some_and(|it| it.backlog() > AHEAD_BYTES && it.tell_when_drained()) {
-            self.input.withheld = true;
-        } else {
-            self.input.let_next_come();
-        }
-        Ok(())
-    }
-
-    /// Sends. The error is a sentence for whoever asked.
-    fn say(&mut self, ask: Ask) -> Result<(), String> {
-        let Some(link) = &self.link else {
-            return Err("not sent: there is no connection".into());
-        };
-        let sent = match ask {
-            Ask::Text(text) => link.send(|tx, out| tx.text(&text, out)),
-            Ask::Binary(bytes) => link.send(|tx, out| tx.binary(&bytes, out)),
-            Ask::File(path) => {
-                let bytes = read_file(&path)?;
-                link.send(|tx, out| tx.binary(&bytes, out))
-            }
-            Ask::Ping(text) => {
-                self.pinged += 1;
-                let payload = text.unwrap_or_else(|| self.pinged.to_string()).into_bytes();
-                let sent = link.send(|tx, out| tx.ping(&payload, out));
-                if sent.is_ok() {
-                    self.pings.push_back((payload, Instant::now()));
-                    if self.pings.len() > PINGS_MAX {
-                        self.pings.pop_front();
-                    }
-                }
-                sent
-            }
-            Ask::Close(code, reason) => {
-                let frame = CloseFrame { code, reason: &reason };
-                let sent = link.send(|tx, out| tx.close(Some(frame), out));
-                if sent.is_ok() {
-                    self.ours = true;
-                    self.stage = Stage::Closing(Instant::now() + CLOSE_WAIT);
-                }
-                sent
-            }
-            Ask::Save(_) | Ask::Help | Ask::Quit => Ok(()),
-        };
-        sent.map_err(|error| match error {
-            SendError::Closed => "not sent: the connection is closing".into(),
-            other => format!("not sent: {other}"),
-        })
-    }
-
-    /// Begins the closing handshake; nothing happens where it has begun.
-    fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), ConnectError> {
-        if self.stage == Stage::Open {
-            // It fails where the server was faster, which is news to come.
-            let _ = self.say(Ask::Close(code, reason.to_owned()));
-        }
-        Ok(())
-    }
-
-    /// What is wrong cannot be mended: says so, closes, and ends with status 1.
-    fn give_up(&mut self, problem: &str) -> Result<(), ConnectError> {
-        self.status = 1;
-        self.show(|face| face.problem(problem))?;
-        self.close(CloseCode::NORMAL, "")
-    }
-
     fn quit(&mut self) -> Result<Over, ConnectError> {
         match self.stage {
             Stage::Open => {
@@ -608,25 +472,6 @@ impl Course {
             Stage::Closing(_) => Ok(None),
             Stage::Opening | Stage::Waiting(_) => Ok(Some(INTERRUPTED)),
         }
-    }
-
-    fn keep_alive(&mut self, now: Instant) -> Result<(), ConnectError> {
-        let (Some(every), Some((_, before)), Some(link)) =
-            (self.plan.ping_interval, self.keepalive, &self.link)
-        else {
-            return Ok(());
-        };
-        let heard = link.bytes_heard();
-        if before == Some(heard) {
-            self.fault = Some(format!("nothing came for {every:?}, not even a pong"));
-            self.keepalive = None;
-            link.cut();
-            return Ok(());
-        }
-        // It fails where a close is under way, which has a moment of its own.
-        let _ = link.send(|tx, out| tx.ping(b"", out));
-        self.keepalive = Some((now + every, Some(heard)));
-        Ok(())
     }
 
     /// Shows something. Where nobody looks any more the connection is closed and nothing more is shown.
@@ -659,33 +504,4 @@ impl Input {
             gate.open();
         }
     }
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: io::Error| format!("cannot read {}: {error}", path.display());
-    let mut bytes = Vec::new();
-    let limit = INPUT_BYTES_MAX as u64 + 1;
-    File::open(path).map_err(failed)?.take(limit).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > INPUT_BYTES_MAX {
-        return Err(format!("{} exceeds {INPUT_BYTES_MAX} bytes", path.display()));
-    }
-    Ok(bytes)
-}
-
-/// Writes a message into a new file.
-fn save(path: &Path, message: Option<&Received>) -> Result<String, String> {
-    let bytes = match message {
-        Some(Received::Text(text)) => text.as_bytes(),
-        Some(Received::Binary(bytes)) => bytes,
-        _ => return Err("no message has come yet".into()),
-    };
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            format!("{} is there already; choose another name", path.display())
-        }
-        _ => format!("cannot write {}: {error}", path.display()),
-    };
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    Ok(format!("{} bytes in {}", bytes.len(), path.display()))
 }

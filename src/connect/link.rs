@@ -17,16 +17,16 @@ use crate::client::Received;
 use crate::proto::{Connection, Ended, Input, Outbound, SendError, Transport};
 
 /// 64 KiB, one read of the transport: what a socket gives at once on a fast link.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 64 << 10;
 
 /// 1 MiB of messages handed on at once: few bytes can inflate to many.
-const BATCH_BYTES: usize = 1024 * 1024;
+const BATCH_BYTES: usize = 1 << 20;
 
 /// Batches that may wait to be shown; then the server is not read.
 const BATCHES_MAX: usize = 4;
 
 /// Above this a server that pings and does not read gets its pongs later.
-const BACKED_UP_BYTES: usize = 64 * 1024;
+const BACKED_UP_BYTES: usize = 64 << 10;
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ struct State {
     plain: Vec<u8>,
     /// What the writer is to write, as it travels.
     out: Vec<u8>,
-    /// Bytes that the writer has taken and not yet written.
+    /// Bytes that the writer has taken and not yet written, or could not write.
     writing: usize,
     /// Somebody waits for all to be written.
     tell: bool,
@@ -197,13 +197,11 @@ impl Shared {
             let taken = std::mem::take(&mut state.out);
             state.writing = taken.len();
             drop(state);
-            let written = (&self.socket).write_all(&taken);
+            let left = self.write_out(&taken);
             state = self.lock();
-            state.writing = 0;
-            if written.is_err() {
+            state.writing = left;
+            if left > 0 {
                 // What the server said before it went is still read, and the reader tells the end.
-                state.out = Vec::new();
-                state.plain = Vec::new();
                 return;
             }
             let State { connection, plain, .. } = &mut *state;
@@ -216,11 +214,24 @@ impl Shared {
         }
     }
 
+    /// How many bytes the socket has not taken: none, unless it broke.
+    fn write_out(&self, mut bytes: &[u8]) -> usize {
+        while !bytes.is_empty() {
+            match (&self.socket).write(bytes) {
+                Ok(0) => break,
+                Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        bytes.len()
+    }
+
     fn end_writing(&self, state: &mut State) {
         if let Some(tls) = &mut state.tls {
             tls.send_close_notify();
             let _ = state.encrypt();
-            let _ = (&self.socket).write_all(&std::mem::take(&mut state.out));
+            self.write_out(&std::mem::take(&mut state.out));
         }
         if state.last == Last::Tcp {
             self.socket.shutdown(Shutdown::Write);

@@ -11,18 +11,19 @@ use super::news::{Gate, News};
 use super::plan::{Cut, Kind, Pipe};
 
 /// 64 MiB for one message: four times what servers usually take, and an input without end must not fill the memory.
-pub(super) const INPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(super) const INPUT_BYTES_MAX: usize = 64 << 20;
 
 /// 256 KiB of messages handed on at once.
-const BATCH_BYTES: usize = 256 * 1024;
+const AT_ONCE_BYTES: usize = 256 << 10;
 
 /// Begins to read.
 pub(super) fn begin(cut: Cut, gate: Gate, news: Sender<News>) -> io::Result<()> {
     let run = move || {
-        let end = read(BufReader::with_capacity(BATCH_BYTES, io::stdin()), cut, |first, batch| {
-            gate.pass();
-            news.send(News::Read(first, batch)).is_ok()
-        });
+        let end =
+            read(BufReader::with_capacity(AT_ONCE_BYTES, io::stdin()), cut, |first, batch| {
+                gate.pass();
+                news.send(News::Read(first, batch)).is_ok()
+            });
         let _ = news.send(News::InputEnd(end.err()));
     };
     thread::Builder::new().name("input".into()).spawn(run).map(drop)
@@ -52,7 +53,7 @@ fn read(
     loop {
         let (first, mut batch, mut bytes) = (next, Vec::new(), 0);
         // What is there already goes together; nobody waits for more.
-        while batch.is_empty() || (bytes < BATCH_BYTES && input.buffer().contains(&separator)) {
+        while batch.is_empty() || (bytes < AT_ONCE_BYTES && input.buffer().contains(&separator)) {
             let mut message = Vec::new();
             let limit = INPUT_BYTES_MAX as u64 + 2;
             (&mut input).take(limit).read_until(separator, &mut message).map_err(broken)?;

@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::args::Args;
 use super::error::ConnectError;
 use super::{password, trust};
+use crate::client::opening::Wish;
+use crate::client::proxy::Proxy;
 use crate::client::url::{Target, without_userinfo};
-use crate::client::{Connect, basic};
+use crate::client::{ClientError, Connect, basic};
 use crate::proto::deflate::Deflate;
 
 /// One second: an answer that takes longer than that needs a --linger of its own.
@@ -142,8 +144,10 @@ impl Plan {
         }
         if let Some(proxy) = args.proxy {
             let proxy = if proxy.contains("://") { proxy } else { format!("http://{proxy}") };
+            Proxy::parse(&proxy).map_err(|error| usage(error.to_string()))?;
             connect = connect.proxy(proxy);
         }
+        check(&connect, &target)?;
         let given = args.message.into_iter().map(Given::Text);
         let given: Vec<Given> = given.chain(args.file.into_iter().map(Given::File)).collect();
         let reads_pipe = args.binary || args.json_input || args.whole || args.null;
@@ -199,6 +203,15 @@ impl Plan {
             insecure: args.insecure,
         })
     }
+}
+
+/// Whether what is asked for can stand in a request, before anybody is troubled with a connection.
+fn check(connect: &Connect, target: &Target) -> Result<(), ConnectError> {
+    let wrong = |error: ClientError| usage(error.to_string());
+    let wish = Wish::new(connect, target).map_err(wrong)?;
+    let (subprotocols, headers) = (wish.subprotocols(), wish.headers());
+    let request = wish.request(&subprotocols, &headers);
+    request.write(&mut Vec::new()).map_err(|error| usage(error.to_string()))
 }
 
 fn usage(problem: impl Into<String>) -> ConnectError {

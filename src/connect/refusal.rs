@@ -4,7 +4,7 @@ use super::escape::{Keep, beginning, escaped};
 use crate::client::Refusal;
 
 /// 4 KiB: a page of text; more are the layout of an error page.
-const SHOWN_BYTES: usize = 4 * 1024;
+const SHOWN_BYTES: usize = 4 << 10;
 
 /// The body, if it has one, each line set off by two spaces; with `whole` the headers, and all of the body that was read.
 pub(super) fn shown(refusal: &Refusal, whole: bool) -> String {

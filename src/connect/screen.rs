@@ -13,10 +13,13 @@ use super::{hex, refusal};
 use crate::client::{ClientError, Received};
 
 /// 16 KiB of one text: some two hundred lines.
-const TEXT_BYTES: usize = 16 * 1024;
+const TEXT_BYTES: usize = 16 << 10;
 
 /// 512 bytes of one binary message: 32 lines of a dump.
 const DUMP_BYTES: usize = 512;
+
+/// 64 KiB are drawn at once, however many messages that is.
+const PAGE_BYTES: usize = 64 << 10;
 
 /// A person's terminal.
 pub(super) struct Screen {
@@ -25,6 +28,8 @@ pub(super) struct Screen {
     colour: bool,
     verbose: bool,
     quiet: bool,
+    /// Goes out together: the line below is drawn anew only once.
+    page: String,
 }
 
 #[derive(Clone, Copy)]
@@ -39,7 +44,7 @@ impl Screen {
         // no-color.org: any value but an empty one.
         let forbidden = env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
         let dumb = env::var_os("TERM").is_some_and(|it| it == "dumb");
-        Self { line: None, colour: !forbidden && !dumb, verbose, quiet }
+        Self { line: None, colour: !forbidden && !dumb, verbose, quiet, page: String::new() }
     }
 
     /// From now on there is a line to print above of.
@@ -47,24 +52,15 @@ impl Screen {
         self.line = Some(line);
     }
 
-    fn print(&self, lines: String) -> io::Result<()> {
-        match &self.line {
-            Some(line) => {
-                line.print(lines);
-                Ok(())
-            }
-            None => {
-                let mut out = io::stdout();
-                out.write_all(lines.as_bytes())?;
-                out.flush()
-            }
-        }
+    fn print(&mut self, lines: &str) -> io::Result<()> {
+        self.page.push_str(lines);
+        if self.page.len() > PAGE_BYTES { self.flush() } else { Ok(()) }
     }
 
-    fn aside(&self, text: &str) -> io::Result<()> {
+    fn aside(&mut self, text: &str) -> io::Result<()> {
         match self.quiet {
             true => Ok(()),
-            false => self.print(format!("{}\n", self.toned(Tone::Aside, text))),
+            false => self.print(&format!("{}\n", self.toned(Tone::Aside, text))),
         }
     }
 
@@ -135,13 +131,19 @@ impl Face for Screen {
         let shown =
             |payload: &[u8]| escaped(&String::from_utf8_lossy(payload), Keep::Nothing).into_owned();
         match received {
-            Received::Text(text) => self.print(self.text(text)),
-            Received::Binary(bytes) => self.print(self.binary(bytes)),
+            Received::Text(text) => {
+                let page = self.text(text);
+                self.print(&page)
+            }
+            Received::Binary(bytes) => {
+                let page = self.binary(bytes);
+                self.print(&page)
+            }
             Received::Ping(payload) if self.verbose => {
                 self.aside(format!("ping {}", shown(payload)).trim_end())
             }
             Received::Pong(payload) => match round_trip {
-                Some(it) => self.print(format!(
+                Some(it) => self.print(&format!(
                     "{}\n",
                     self.toned(Tone::Aside, &format!("pong after {it:.1?}"))
                 )),
@@ -163,7 +165,7 @@ impl Face for Screen {
     fn refused(&mut self, why: &str, error: &ClientError) -> io::Result<()> {
         self.problem(why)?;
         match error {
-            ClientError::Refused(refusal) => self.print(refusal::shown(refusal, self.verbose)),
+            ClientError::Refused(refusal) => self.print(&refusal::shown(refusal, self.verbose)),
             _ => Ok(()),
         }
     }
@@ -173,15 +175,27 @@ impl Face for Screen {
     }
 
     fn problem(&mut self, why: &str) -> io::Result<()> {
-        self.print(format!("{}\n", self.toned(Tone::Alarm, &escaped(why, Keep::Nothing))))
+        self.print(&format!("{}\n", self.toned(Tone::Alarm, &escaped(why, Keep::Nothing))))
     }
 
     fn answer(&mut self, text: &str) -> io::Result<()> {
-        self.print(format!("{}\n", text.trim_end()))
+        self.print(&format!("{}\n", text.trim_end()))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        let page = std::mem::take(&mut self.page);
+        match &self.line {
+            _ if page.is_empty() => Ok(()),
+            Some(line) => {
+                line.print(page);
+                Ok(())
+            }
+            None => {
+                let mut out = io::stdout();
+                out.write_all(page.as_bytes())?;
+                out.flush()
+            }
+        }
     }
 }
 
@@ -190,7 +204,7 @@ mod tests {
     use super::*;
 
     fn screen(verbose: bool) -> Screen {
-        Screen { line: None, colour: false, verbose, quiet: false }
+        Screen { line: None, colour: false, verbose, quiet: false, page: String::new() }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 // The modules of a test reach no further than the test, and a helper that fails is a test that fails.
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bounds;
 mod ends;
 mod json;
 #[allow(dead_code, reason = "the client's own tests use all of it")]

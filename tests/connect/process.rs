@@ -35,10 +35,6 @@ impl Server {
     pub fn url(&self, target: &str) -> String {
         format!("ws://{}{target}", self.address)
     }
-
-    pub fn signal(&self, name: &str) {
-        signal(self.child.id(), name);
-    }
 }
 
 impl Drop for Server {

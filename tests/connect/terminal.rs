@@ -149,6 +149,37 @@ fn a_hostile_server_cannot_drive_the_terminal() {
 }
 
 #[test]
+fn a_terminal_is_guarded_even_where_nobody_types() {
+    let peer = upgraded(|peer| {
+        peer.frame();
+        peer.send(text("a\x1b[2Jb\nc").unmasked().bytes());
+        peer.frame();
+        peer.send(close(1000, "").unmasked().bytes());
+    });
+    let mut tty = Tty::connect(&folder("guarded"), &[&peer.url(), "-m", "x", "--exit-after", "1"]);
+    assert_eq!(tty.status(), Some(0));
+    assert_eq!(tty.lines(), ["a\\x1b[2Jb", "c"]);
+    assert!(!tty.raw().contains(&0x1b));
+}
+
+#[test]
+fn lines_typed_ahead_are_not_lost() {
+    let server = Server::start(&[]);
+    let tty = Tty::connect(&folder("ahead"), &[&server.url("/echo")]);
+    ready(&tty);
+    let keys: String = (0..50).map(|line| format!("line {line}\r")).collect();
+    tty.press(&keys);
+    tty.until(|lines| lines.contains(&"< line 49".to_owned()));
+    let raw = String::from_utf8(tty.raw()).unwrap();
+    for line in 0..50 {
+        assert!(
+            raw.contains(&format!("\x1b[36m<\x1b[0m line {line}\r\n")),
+            "line {line} did not come back"
+        );
+    }
+}
+
+#[test]
 fn colours_are_left_out_when_nobody_wants_them() {
     let peer = || {
         upgraded(|peer| {
