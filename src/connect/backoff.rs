@@ -50,9 +50,9 @@ mod tests {
     #[test]
     fn waits_double_up_to_half_a_minute() {
         let mut backoff = Backoff::new(100);
-        let waits: Vec<u64> =
-            (0..9).map(|_| backoff.next(1.0).unwrap().as_secs_f64().round() as u64).collect();
-        assert_eq!(waits, [1, 1, 2, 4, 8, 16, 30, 30, 30]);
+        let waits: Vec<Option<Duration>> = (0..9).map(|_| backoff.next(1.0)).collect();
+        let expected = [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000];
+        assert_eq!(waits, expected.map(|ms| Some(Duration::from_millis(ms))));
     }
 
     #[test]

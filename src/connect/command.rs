@@ -26,8 +26,7 @@ pub(super) enum Ask {
     Quit,
 }
 
-pub(super) const HELP: &str = "\
-  TEXT                    send it as a text message
+pub(super) const HELP: &str = "  TEXT                    send it as a text message
   //TEXT                  send /TEXT: the first slash is taken off
   /binary HEX             send bytes: /binary 01 ab ff
   /file PATH              send a file as one binary message

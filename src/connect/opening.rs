@@ -104,7 +104,9 @@ impl Greeting {
             said.push_str(&format!(", subprotocol {name}"));
         }
         if let Some(extensions) = &self.extensions {
-            said.push_str(&format!(", {extensions}"));
+            let name = |one: &str| one.split(';').next().unwrap_or_default().trim().to_owned();
+            let names: Vec<String> = extensions.split(',').map(name).collect();
+            said.push_str(&format!(", {}", names.join(", ")));
         }
         escaped(&said, Keep::Nothing).into_owned()
     }

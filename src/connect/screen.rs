@@ -119,6 +119,9 @@ impl Screen {
 impl Face for Screen {
     fn opened(&mut self, greeting: &Greeting) -> io::Result<()> {
         self.aside(&greeting.sentence())?;
+        if self.line.is_none() {
+            self.aside("a line is sent by Enter; /help lists the commands, Ctrl-D ends")?;
+        }
         if self.verbose {
             for (name, value) in &greeting.headers {
                 self.aside(&format!("  {name}: {}", escaped(value, Keep::Nothing)))?;

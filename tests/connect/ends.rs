@@ -8,10 +8,10 @@ use crate::peer::{Peer, scripted, upgraded};
 use crate::process::{begin, say};
 use crate::support::{close, text};
 
+type Script = Box<dyn FnOnce(&mut Peer) + Send>;
+
 /// A server that does to one connection after the other what the scripts say.
-fn one_after_another(
-    scripts: Vec<Box<dyn FnOnce(&mut Peer) + Send>>,
-) -> (String, thread::JoinHandle<()>) {
+fn one_after_another(scripts: Vec<Script>) -> (String, thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let run = move || {

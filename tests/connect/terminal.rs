@@ -118,7 +118,10 @@ fn commands_do_what_help_says() {
     tty.press("/nonsense").press(ENTER);
     tty.until(|lines| lines.iter().any(|it| it.starts_with("/nonsense is no command; /help")));
     tty.press("/he\t").press(ENTER);
-    tty.until(|lines| lines.iter().any(|it| it.contains("/close [CODE [REASON]]")));
+    tty.until(|lines| {
+        let aligned = |it: &String| it.starts_with("  TEXT ") || it.starts_with("  /close [CODE ");
+        lines.iter().filter(|it| aligned(it)).count() == 2
+    });
     tty.press("/close 4001 so long").press(ENTER);
     assert_eq!(tty.status(), Some(0));
     assert_eq!(tty.lines().last().unwrap(), "closed with 4001, the application's own: so long");
