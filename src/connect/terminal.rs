@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::completion::Completer;
-use rustyline::config::{BellStyle, CompletionType, Config};
+use rustyline::config::{BellStyle, ColorMode, CompletionType, Config};
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
@@ -88,6 +88,8 @@ impl Terminal {
             .history_ignore_space(true)
             .completion_type(CompletionType::List)
             .bell_style(BellStyle::None)
+            // The hand adds no colour, but where nobody wants any it would not be asked, and could not hide the line.
+            .color_mode(ColorMode::Forced)
             .build();
         let mut editor: Editor<Hand, FileHistory> =
             Editor::with_config(config).map_err(io::Error::other)?;

@@ -192,10 +192,15 @@ fn colours_are_left_out_when_nobody_wants_them() {
     };
     for (variables, coloured) in [(&[][..], true), (&[("NO_COLOR", "1")], false)] {
         let peer = peer();
-        let tty = Tty::with(&folder(&format!("colour-{coloured}")), &[&peer.url()], variables);
+        let state = folder(&format!("colour-{coloured}"));
+        let mut tty = Tty::with(&state, &[&peer.url()], variables);
         tty.until(|lines| lines.contains(&"< hi".to_owned()));
         let raw = String::from_utf8(tty.raw()).unwrap();
         assert_eq!(raw.contains("\x1b[36m"), coloured, "{raw:?}");
+        tty.press("end").press(ENTER);
+        assert_eq!(tty.status(), Some(1));
+        // And the line that was edited is gone either way.
+        assert_eq!(tty.lines().last().unwrap(), "the connection was cut without a goodbye (1006)");
     }
 }
 
