@@ -71,7 +71,7 @@ pub struct Args {
     /// Add a header to the request; may be given several times.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", help_heading = CONNECTION)]
     pub(super) headers: Vec<String>,
-    /// Say where the request comes from, as browsers do: https://example.com
+    /// Say where the request comes from, as browsers do, with scheme and host
     #[arg(short, long, value_name = "ORIGIN", help_heading = CONNECTION)]
     pub(super) origin: Option<String>,
     /// Offer this subprotocol, the most wanted first; may be given several times.
