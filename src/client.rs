@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 pub use connect::Connect;
 pub use error::{ClientError, Refusal};
-#[cfg(feature = "bench")]
+#[cfg(any(feature = "bench", feature = "connect"))]
 pub(crate) use proxy::basic;
 pub use stream::Stream;
 

@@ -36,6 +36,7 @@
 //! | `broker` | `broker`: who orders and keeps messages, and carries them between nodes | `std` |
 //! | `server` | `server`: the relay as a program | `deflate`, `net-tls`, `http`, `relay`, `broker`, clap, serde, signal-hook, toml, tracing, url |
 //! | `bench` | `bench`: the load tool | `client`, `deflate`, `net`, clap, hdrhistogram, indicatif, rlimit, serde_json, signal-hook |
+//! | `connect` | `connect`: the client at the terminal and in pipes | `client`, `deflate`, `tls`, clap, rustix, rustyline, serde_json, signal-hook |
 //!
 //! The default is all of them; `default-features = false` is the codec alone.
 
@@ -51,6 +52,8 @@ pub mod bench;
 pub mod broker;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "connect")]
+pub mod connect;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "net")]
@@ -62,6 +65,8 @@ pub mod relay;
 pub mod serve;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(any(feature = "bench", feature = "connect"))]
+mod units;
 
 /// The examples of the README, so that they are compiled and run.
 #[cfg(all(doctest, feature = "client", feature = "deflate", feature = "serve", feature = "tokio"))]

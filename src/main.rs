@@ -1,4 +1,4 @@
-//! The command line: read it, serve (or load), say how that went.
+//! The command line: read it, serve (or load, or connect), say how that went.
 
 use std::env;
 use std::io::{self, Write};
@@ -12,6 +12,8 @@ fn main() -> ExitCode {
         Ok(Task::Serve { config, notes }) => run(*config, &notes),
         #[cfg(feature = "bench")]
         Ok(Task::Bench(args)) => sockeye::bench::run(*args),
+        #[cfg(feature = "connect")]
+        Ok(Task::Connect(args)) => sockeye::connect::run(*args),
         Ok(Task::Print(text)) => match io::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("cannot print: {error}"), 1),

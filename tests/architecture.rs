@@ -41,7 +41,7 @@ fn no_island_imports_another() {
         for (path, text) in sources_of(island) {
             for other in ISLANDS
                 .into_iter()
-                .chain(["serve", "server", "client", "bench"])
+                .chain(["serve", "server", "client", "bench", "connect"])
                 .filter(|&other| other != island)
             {
                 let import = format!("crate::{other}");
@@ -58,7 +58,7 @@ fn the_face_for_embedders_imports_codec_and_event_loop_only() {
     let sources = sources_of("serve");
     assert!(!sources.is_empty());
     for (path, text) in sources {
-        for other in ["relay", "broker", "http", "server", "client", "bench"] {
+        for other in ["relay", "broker", "http", "server", "client", "bench", "connect"] {
             let import = format!("crate::{other}");
             let found = code(&text).find(|line| {
                 line.split(&import)

@@ -125,6 +125,16 @@ fn only_the_load_tool_pulls_what_it_counts_and_draws_with() {
 }
 
 #[test]
+fn only_the_client_at_the_terminal_pulls_what_edits_a_line() {
+    for features in ["client,deflate,tls", "server", "bench"] {
+        if let Some(names) = tree(&["--features", features]) {
+            let found = names.iter().find(|name| ["rustyline", "nix"].contains(&&***name));
+            assert_eq!(found, None, "{features}");
+        }
+    }
+}
+
+#[test]
 fn every_feature_is_described() {
     let text = manifest();
     let section = text.split("[features]\n").nth(1).expect("the manifest has features");

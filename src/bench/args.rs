@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::units::duration;
+
 /// Put load on a WebSocket server, and say what it did.
 ///
 /// Opens connections, sends messages, counts what comes back and how long that took. Every message carries a stamp by
@@ -130,22 +132,6 @@ impl Mode {
     }
 }
 
-/// `10s`, `500ms`, `2m`, `1.5s`; a number alone is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let scale = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(format!("{unit:?} is no unit of time; write ms, s, m or h")),
-    };
-    let number: f64 =
-        number.parse().map_err(|_| "a time is a number and a unit: 10s, 500ms, 2m")?;
-    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
-}
-
 /// The addresses of `A` or `A-B`, both ends included.
 pub(super) fn addresses(text: &str) -> Result<Vec<IpAddr>, String> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
@@ -210,17 +196,6 @@ asked, 130 when it was interrupted (the figures so far are printed).";
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_has_a_number_and_a_unit() {
-        assert_eq!(duration("10"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for bad in ["", "s", "10y", "-1s", "1.2.3"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_range_of_addresses_has_both_its_ends() {

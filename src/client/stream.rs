@@ -51,6 +51,18 @@ impl Stream {
         }
     }
 
+    /// The socket below and the TLS session over it, for a loop of this crate's own that speaks TLS itself.
+    #[cfg(feature = "connect")]
+    pub(crate) fn take_apart(self) -> io::Result<(TcpStream, Option<rustls::ClientConnection>)> {
+        match self.0 {
+            Io::Plain(tcp) => Ok((tcp.into_tcp()?, None)),
+            Io::Tls(tls) => {
+                let (session, tcp) = tls.into_parts();
+                Ok((tcp.into_tcp()?, Some(session)))
+            }
+        }
+    }
+
     /// Whether the bytes are encrypted on their way.
     pub fn is_tls(&self) -> bool {
         !matches!(self.0, Io::Plain(_))

@@ -57,7 +57,7 @@ pub(super) fn not_opened(url: &str, problem: &str) -> ClientError {
 }
 
 /// A URL for a log, where no password belongs. Works on any text, as what is logged may be no URL.
-pub(super) fn without_userinfo(url: &str) -> String {
+pub(crate) fn without_userinfo(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = url.split_at(start);
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());

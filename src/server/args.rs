@@ -65,6 +65,9 @@ enum Verb {
     /// Put load on a WebSocket server and measure it
     #[cfg(feature = "bench")]
     Bench(Box<crate::bench::Args>),
+    /// Talk to a WebSocket server, at the terminal or in a pipe
+    #[cfg(feature = "connect")]
+    Connect(Box<crate::connect::Args>),
 }
 
 #[derive(clap::Args, Debug)]
@@ -96,6 +99,9 @@ pub enum Task {
     /// Measure a server.
     #[cfg(feature = "bench")]
     Bench(Box<crate::bench::Args>),
+    /// Talk to a server.
+    #[cfg(feature = "connect")]
+    Connect(Box<crate::connect::Args>),
     /// Print this.
     Print(String),
 }
@@ -125,6 +131,8 @@ impl Task {
             Some(Verb::Serve(serve)) => *serve,
             #[cfg(feature = "bench")]
             Some(Verb::Bench(args)) => return Ok(Self::Bench(args)),
+            #[cfg(feature = "connect")]
+            Some(Verb::Connect(args)) => return Ok(Self::Connect(args)),
             None => args.serve,
         };
         let ours = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
