@@ -47,6 +47,8 @@ impl fmt::Debug for Tls {
 pub(super) struct Scratch {
     pub(super) plain: Vec<u8>,
     cipher: Vec<u8>,
+    /// Bytes that sockets have taken since it was last asked.
+    pub(super) wire: u64,
 }
 
 impl Tls {
@@ -80,7 +82,7 @@ impl Tls {
         most: usize,
         scratch: &mut Scratch,
     ) -> io::Result<usize> {
-        let Scratch { plain, cipher } = scratch;
+        let Scratch { plain, cipher, .. } = scratch;
         plain.clear();
         if self.ended {
             return Ok(0);
@@ -130,11 +132,11 @@ impl Tls {
         slices: &[IoSlice<'_>],
         scratch: &mut Scratch,
     ) -> io::Result<usize> {
-        let (all, _) = self.flush(socket)?;
+        let (all, _) = self.flush(socket, scratch)?;
         if !all || self.is_handshaking() {
             return Err(ErrorKind::WouldBlock.into());
         }
-        let Scratch { plain, cipher } = scratch;
+        let Scratch { plain, cipher, wire } = scratch;
         plain.clear();
         for slice in slices {
             let room = WRITE_MAX - plain.len();
@@ -149,6 +151,7 @@ impl Tls {
         // Unless rustls had something to say before that.
         if self.unsent() == 0 {
             let written = write_most(socket, rest)?;
+            *wire += written as u64;
             rest = rest.get(written..).unwrap_or_default();
         }
         self.unsent.extend_from_slice(rest);
@@ -156,8 +159,13 @@ impl Tls {
     }
 
     /// Sends what is encrypted. Whether all is gone, and how much went.
-    pub(super) fn flush(&mut self, socket: &mut Socket) -> io::Result<(bool, usize)> {
+    pub(super) fn flush(
+        &mut self,
+        socket: &mut Socket,
+        scratch: &mut Scratch,
+    ) -> io::Result<(bool, usize)> {
         let written = write_most(socket, self.unsent.get(self.sent..).unwrap_or_default())?;
+        scratch.wire += written as u64;
         self.sent += written;
         let all = self.sent == self.unsent.len();
         if all {
