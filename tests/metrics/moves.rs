@@ -1,0 +1,1 @@
+//! Every number moves when it should.

@@ -1,0 +1,1 @@
+//! What is written about the numbers is true of them.
