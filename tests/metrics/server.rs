@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,8 +20,10 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Where the numbers alone are.
     pub(crate) apart: SocketAddr,
-    /// Lines of its log; none if the log is not read.
+    /// Lines of its log.
     lines: Option<Receiver<String>>,
+    /// Nobody reads its log.
+    deaf: Arc<AtomicBool>,
 }
 
 /// Numbers by the names and labels of their series.
@@ -55,21 +59,35 @@ impl Server {
             }
         };
         let (to, lines) = mpsc::channel();
+        let deaf = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&deaf);
         thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let _ = to.send(line);
+                while stopped.load(Ordering::Relaxed) {
+                    thread::park_timeout(Duration::from_millis(50));
+                }
             }
         });
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let (_, rest) = line.trim_end().split_once("://").expect("a URL to open");
         let address = rest.trim_end_matches('/').parse().unwrap();
-        Self { child, address, apart, lines: Some(lines) }
+        Self { child, address, apart, lines: Some(lines), deaf }
     }
 
     /// The numbers now.
     pub(crate) fn numbers(&self) -> Numbers {
         numbers(&page(self.apart, ""))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// From now on nobody takes what it logs.
+    pub(crate) fn stops_reading(&self) {
+        self.deaf.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -91,6 +109,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.deaf.store(false, Ordering::Relaxed);
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
