@@ -60,17 +60,17 @@ impl Count {
 #[derive(Debug)]
 pub struct Tally {
     bounds: &'static [u64],
-    counts: [Count; Tally::BOUNDS_MAX + 1],
+    counts: [Count; Tally::BOUNDS + 1],
     sum: Count,
 }
 
 impl Tally {
     /// Most bounds there may be.
-    pub const BOUNDS_MAX: usize = 15;
+    pub const BOUNDS: usize = 15;
 
-    /// Of these bounds, which rise; those beyond [`BOUNDS_MAX`](Self::BOUNDS_MAX) are left out.
+    /// Of these bounds, which rise; those beyond [`BOUNDS`](Self::BOUNDS) are left out.
     pub fn new(bounds: &'static [u64]) -> Self {
-        let bounds = bounds.get(..Self::BOUNDS_MAX).unwrap_or(bounds);
+        let bounds = bounds.get(..Self::BOUNDS).unwrap_or(bounds);
         Self { bounds, counts: Default::default(), sum: Count::default() }
     }
 
@@ -145,7 +145,7 @@ impl Default for Counters {
 }
 
 /// Nanoseconds.
-const TIMES: [u64; Tally::BOUNDS_MAX] = [
+const TIMES: [u64; Tally::BOUNDS] = [
     50_000,
     100_000,
     250_000,

@@ -74,7 +74,7 @@ pub(super) struct Sessions {
 
 /// 2^24: more sockets than a process may have.
 const INDEX_BITS: u32 = 24;
-/// Four thousand million connections of one place pass before a name comes again.
+/// A place is not used more often, so that no name comes again.
 const GENERATION_BITS: u32 = 32;
 
 impl Sessions {

@@ -104,9 +104,15 @@ fn an_address_of_its_own_has_the_numbers_and_nothing_else() {
     let mut answer = String::new();
     nonsense.read_to_string(&mut answer).unwrap();
     assert_eq!(status(&answer), "400");
-    // Who says nothing does not keep others from it for ever.
-    let _silent = TcpStream::connect(server.apart).unwrap();
+}
+
+#[test]
+fn who_says_nothing_there_is_given_up_and_others_are_served() {
+    let server = Server::start(&[]);
+    let mut silent = TcpStream::connect(server.apart).unwrap();
+    silent.set_read_timeout(Some(crate::server::PATIENCE)).unwrap();
     assert_eq!(status(&get(server.apart, "/metrics", "").0), "200");
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0);
 }
 
 #[test]

@@ -74,8 +74,8 @@ impl Drop for Apart {
 
 /// One request, one answer. Collectors that keep their connections connect anew; that costs them nothing.
 fn serve(mut stream: TcpStream, common: &Common) -> io::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let deadline = Instant::now() + SCRAPE_TIME_MAX;
+    stream.set_write_timeout(Some(SCRAPE_TIME_MAX))?;
     let mut requests = Requests::new(http::Limits::default());
     let (mut bytes, mut out) = (Vec::new(), Vec::new());
     let mut buffer = [0; 4096];
@@ -134,6 +134,6 @@ fn answer(head: &Head<'_>, common: &Common, out: &mut Vec<u8>) {
 }
 
 /// For a request to come and its answer to be taken, of one who asks at a time. 5 s: collectors wait 10.
-const PATIENCE: Duration = Duration::from_secs(5);
+const SCRAPE_TIME_MAX: Duration = Duration::from_secs(5);
 /// After a failure, and for the last knock.
 const PAUSE: Duration = Duration::from_millis(100);

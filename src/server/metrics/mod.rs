@@ -6,6 +6,7 @@ mod audience;
 mod labels;
 mod page;
 mod process;
+mod text;
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -19,7 +20,7 @@ pub(super) use apart::Apart;
 pub use audience::Audience;
 pub(super) use audience::is_local;
 pub(super) use labels::{Ending, Failure, dialect_word};
-pub(super) use page::Format;
+pub(super) use text::Format;
 
 /// What all loops have counted.
 #[derive(Debug)]

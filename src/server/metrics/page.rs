@@ -1,61 +1,22 @@
 //! The page that Prometheus reads: every number with its name and what it means, added up over the loops.
-//! Decides what is shown and how it is called; who may see it is decided in `audience`.
+//! Decides what is shown and how it is called; how that is written is `text`'s affair, who may see it `audience`'s.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::time::SystemTime;
-
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::{encode_eof, encode_registry};
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::registry::Registry;
 
 use super::labels::{CODES, DIALECTS};
 use super::process::Process;
+use super::text::{
+    Family, Format, Kind, Sample, Value, counter, counters, gauge, gauges, one, real, spread,
+    written,
+};
 use super::{Ending, Failure, Meter, Metrics};
 use crate::net::{Count, Counters, Tally};
 use crate::server::log;
 
-/// How the page is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::server) enum Format {
-    /// Prometheus's text format 0.0.4, which everything that reads metrics understands.
-    Text,
-    /// OpenMetrics 1.0, for who asks for it.
-    OpenMetrics,
-}
-
-impl Format {
-    /// What the value of `Accept` asks for.
-    pub(in crate::server) fn of(accept: Option<&[u8]>) -> Self {
-        let accept = accept.and_then(|it| std::str::from_utf8(it).ok()).unwrap_or_default();
-        let asked = accept.split(',').any(|one| {
-            let kind = one.split(';').next().unwrap_or_default().trim();
-            kind.eq_ignore_ascii_case("application/openmetrics-text")
-        });
-        if asked { Self::OpenMetrics } else { Self::Text }
-    }
-
-    pub(in crate::server) const fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
-
 impl Metrics {
     /// The whole page. Allocates some ten kilobytes, and asks the system and the broker for what they know.
     pub(in crate::server) fn page(&self, format: Format) -> String {
-        let mut registry = Registry::default();
-        registry.register_collector(Box::new(Page { families: self.families(), format }));
-        let mut text = String::with_capacity(PAGE_BYTES);
-        encode_registry(&mut text, &registry).expect("a string takes all text");
-        if format == Format::OpenMetrics {
-            encode_eof(&mut text).expect("a string takes all text");
-        }
-        text
+        written(self.families(), format)
     }
 
     fn families(&self) -> Vec<Family> {
@@ -169,7 +130,7 @@ impl Metrics {
             Family {
                 name: "sockeye_fanout_receivers",
                 help: "Receivers of a message that goes to two or more at once, on each loop.",
-                kind: MetricType::Histogram,
+                kind: Kind::Histogram,
                 samples: vec![spread(self.meters.iter().map(|it| &it.fan_out), Vec::new(), 1.0)],
             },
             counters(
@@ -185,7 +146,7 @@ impl Metrics {
             Family {
                 name: "sockeye_deflate_ratio",
                 help: "Compressed bytes for each plain byte since the start; 1 while there are none.",
-                kind: MetricType::Gauge,
+                kind: Kind::Gauge,
                 samples: [("in", packed_in, plain_in), ("out", packed_out, plain_out)]
                     .map(|(word, packed, plain)| Sample {
                         labels: vec![("direction", word.into())],
@@ -281,7 +242,7 @@ impl Metrics {
                 let labels = vec![("shard", number.to_string().into())];
                 spread([of(counters)], labels, 1e-9)
             });
-            Family { name, help, kind: MetricType::Histogram, samples: by_loop.collect() }
+            Family { name, help, kind: Kind::Histogram, samples: by_loop.collect() }
         };
         vec![
             gauge("sockeye_shards", "Loops, a thread each.", loops.len() as u64),
@@ -311,7 +272,7 @@ impl Metrics {
         let cpu = cpu_seconds.map(|seconds| Family {
             name: "process_cpu_seconds",
             help: "CPU time spent, the user's and the system's.",
-            kind: MetricType::Counter,
+            kind: Kind::Counter,
             samples: vec![real(seconds)],
         });
         let known = [
@@ -326,13 +287,13 @@ impl Metrics {
         all.push(Family {
             name: "process_start_time_seconds",
             help: "When the server started, since 1970 (UTC).",
-            kind: MetricType::Gauge,
+            kind: Kind::Gauge,
             samples: vec![real(started.as_secs_f64())],
         });
         all.push(Family {
             name: "sockeye_build",
             help: "Which program this is; always 1.",
-            kind: MetricType::Info,
+            kind: Kind::Info,
             samples: vec![one("version", env!("CARGO_PKG_VERSION"), 1)],
         });
         all
@@ -362,153 +323,6 @@ impl Metrics {
     }
 }
 
-/// All that has one name.
-#[derive(Debug)]
-struct Family {
-    /// Without the ending that its kind has: `_total`, `_info`.
-    name: &'static str,
-    help: &'static str,
-    kind: MetricType,
-    samples: Vec<Sample>,
-}
-
-#[derive(Debug)]
-struct Sample {
-    labels: Vec<(&'static str, Cow<'static, str>)>,
-    value: Value,
-}
-
-#[derive(Debug)]
-enum Value {
-    Whole(u64),
-    Real(f64),
-    /// Sum, and how many lie up to each bound.
-    Spread(f64, Vec<(f64, u64)>),
-}
-
-impl Sample {
-    fn whole(&self) -> u64 {
-        match self.value {
-            Value::Whole(value) => value,
-            Value::Real(_) | Value::Spread(..) => 0,
-        }
-    }
-}
-
-fn one(label: &'static str, word: &'static str, value: u64) -> Sample {
-    Sample { labels: vec![(label, word.into())], value: Value::Whole(value) }
-}
-
-fn real(value: f64) -> Sample {
-    Sample { labels: Vec::new(), value: Value::Real(value) }
-}
-
-/// Several tallies of the same bounds as one, its values times `unit`.
-fn spread<'t>(
-    tallies: impl IntoIterator<Item = &'t Tally>,
-    labels: Vec<(&'static str, Cow<'static, str>)>,
-    unit: f64,
-) -> Sample {
-    let (mut sum, mut buckets) = (0.0, Vec::<(f64, u64)>::new());
-    for tally in tallies {
-        sum += tally.sum() as f64 * unit;
-        let bounds = tally.bounds().iter().map(|&bound| scaled(bound, unit));
-        let bounds = bounds.chain([f64::INFINITY]);
-        for (at, (bound, count)) in bounds.zip(tally.counts()).enumerate() {
-            match buckets.get_mut(at) {
-                Some((_, all)) => *all += count,
-                None => buckets.push((bound, count)),
-            }
-        }
-    }
-    Sample { labels, value: Value::Spread(sum, buckets) }
-}
-
-/// By the nearest number that people write: 0.00025, not 0.00025000000000000006.
-fn scaled(bound: u64, unit: f64) -> f64 {
-    if unit == 1.0 { bound as f64 } else { bound as f64 / (1.0 / unit).round() }
-}
-
 fn ratio(packed: u64, plain: u64) -> f64 {
     if plain == 0 { 1.0 } else { packed as f64 / plain as f64 }
 }
-
-fn counters(name: &'static str, help: &'static str, samples: impl Into<Vec<Sample>>) -> Family {
-    Family { name, help, kind: MetricType::Counter, samples: samples.into() }
-}
-
-fn gauges(name: &'static str, help: &'static str, samples: impl Into<Vec<Sample>>) -> Family {
-    Family { name, help, kind: MetricType::Gauge, samples: samples.into() }
-}
-
-fn counter(name: &'static str, help: &'static str, value: u64) -> Family {
-    counters(name, help, [Sample { labels: Vec::new(), value: Value::Whole(value) }])
-}
-
-fn gauge(name: &'static str, help: &'static str, value: u64) -> Family {
-    gauges(name, help, [Sample { labels: Vec::new(), value: Value::Whole(value) }])
-}
-
-#[derive(Debug)]
-struct Page {
-    families: Vec<Family>,
-    format: Format,
-}
-
-impl Collector for Page {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for family in &self.families {
-            // The older format knows no infos, and its counters are called as their samples are.
-            let (name, kind) = match (self.format, family.kind) {
-                (Format::Text, MetricType::Counter) => {
-                    (Cow::Owned(format!("{}_total", family.name)), MetricType::Counter)
-                }
-                (Format::Text, MetricType::Info) => {
-                    (Cow::Owned(format!("{}_info", family.name)), MetricType::Gauge)
-                }
-                (_, kind) => (Cow::Borrowed(family.name), kind),
-            };
-            let mut metric = encoder.encode_descriptor(&name, family.help, None, kind)?;
-            for sample in &family.samples {
-                self.write(&mut metric, family.kind, sample)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Page {
-    fn write(
-        &self,
-        metric: &mut MetricEncoder<'_>,
-        kind: MetricType,
-        sample: &Sample,
-    ) -> fmt::Result {
-        let open = self.format == Format::OpenMetrics;
-        let own = open && matches!(kind, MetricType::Counter);
-        if open && matches!(kind, MetricType::Info) {
-            return metric.encode_info(&sample.labels);
-        }
-        if sample.labels.is_empty() {
-            return Self::value(metric, own, &sample.value);
-        }
-        Self::value(&mut metric.encode_family(&sample.labels)?, own, &sample.value)
-    }
-
-    /// `own`: the encoder puts the ending of a counter behind its name.
-    fn value(metric: &mut MetricEncoder<'_>, own: bool, value: &Value) -> fmt::Result {
-        match value {
-            Value::Whole(value) if own => metric.encode_counter::<NoLabelSet, _, u64>(value, None),
-            Value::Real(value) if own => metric.encode_counter::<NoLabelSet, _, u64>(value, None),
-            Value::Whole(value) => metric.encode_gauge(value),
-            Value::Real(value) => metric.encode_gauge(value),
-            Value::Spread(sum, buckets) => {
-                let count = buckets.iter().map(|it| it.1).sum();
-                metric.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
-            }
-        }
-    }
-}
-
-/// A server with four loops has a page of some 20 KB.
-const PAGE_BYTES: usize = 32 << 10;
