@@ -35,6 +35,8 @@ impl Shard {
         let len = bytes.len();
         let mut input = Input::new(bytes);
         let mut spent = 0;
+        // Of this turn, counted in once.
+        let (mut messages, mut answers) = ([0; 2], [0; 2]);
         self.told = 0;
         loop {
             // A read can hold a thousand messages that each come to a large answer: the others have their
@@ -85,13 +87,13 @@ impl Shard {
                 Message::Binary(bytes) => (Kind::Binary, bytes),
             };
             spent += payload.len() + MESSAGE_COST;
-            self.meter.heard(talk.dialect, kind);
+            messages[kind as usize] += 1;
             self.lives.heard(token, payload.len());
             self.hub.message(conn, kind, payload, ctx.now(), &mut self.effects);
             // At once: what is owed to this peer stands before what the next message brings.
-            let (dialect, ending) = (talk.dialect, &mut talk.ending);
+            let (said, ending) = (&mut answers, &mut talk.ending);
             let heard = Some(heard);
-            self.settle(ctx, Some(Own { conn, token, dialect, heard, tx, out: &mut out, ending }));
+            self.settle(ctx, Some(Own { conn, token, said, heard, tx, out: &mut out, ending }));
         }
         let (packed, plain) = input.inflated();
         if packed > 0 {
@@ -99,9 +101,10 @@ impl Shard {
             self.meter.inflated[1].add(plain);
         }
         // What other loops have room for now may come back to this very peer, which is still not in its place.
-        let (dialect, ending) = (talk.dialect, &mut talk.ending);
-        let own = Own { conn, token, dialect, heard: None, tx, out: &mut out, ending };
+        let (said, ending) = (&mut answers, &mut talk.ending);
+        let own = Own { conn, token, said, heard: None, tx, out: &mut out, ending };
         self.settle(ctx, Some(own));
+        self.meter.turn(talk.dialect, messages, answers);
         let rest = input.remaining();
         ctx.give_back(token, bytes.get(len - rest..).unwrap_or_default());
         if !out.is_empty() && ctx.send_owned(token, &mut out) == Sent::Full {
@@ -293,7 +296,8 @@ impl Shard {
 pub(super) struct Own<'a> {
     conn: ConnId,
     token: Token,
-    dialect: Dialect,
+    /// Messages that it was told in this turn, by kind.
+    said: &'a mut [u64; 2],
     /// What it says just now.
     heard: Option<Message<'a>>,
     tx: &'a mut Outbound,
@@ -305,7 +309,7 @@ pub(super) struct Own<'a> {
 impl Own<'_> {
     fn message(&mut self, message: Message<'_>, meter: &Meter, lives: &mut Lives) {
         if write(meter, self.tx, message, self.out) {
-            meter.said(self.dialect, kind_of(message));
+            self.said[kind_of(message) as usize] += 1;
             lives.said(self.token, message.as_bytes().len());
         }
     }

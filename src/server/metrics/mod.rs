@@ -145,11 +145,12 @@ impl Meter {
         one_more(&self.failed, why as usize);
     }
 
-    /// A message came.
-    #[inline]
-    pub(super) fn heard(&self, dialect: Dialect, kind: Kind) {
-        if let Some(kinds) = self.heard.get(dialect as usize) {
-            one_more(kinds, kind as usize);
+    /// One peer's turn is over: messages that came and those that it was told, by kind.
+    pub(super) fn turn(&self, dialect: Dialect, heard: [u64; 2], said: [u64; 2]) {
+        for (rows, counts) in [(&self.heard, heard), (&self.said, said)] {
+            if let Some(kinds) = rows.get(dialect as usize) {
+                kinds.iter().zip(counts).for_each(|(kind, count)| kind.add(count));
+            }
         }
     }
 
