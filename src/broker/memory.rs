@@ -64,6 +64,19 @@ pub struct Usage {
     pub producer_bytes: usize,
 }
 
+/// How much waits and is kept: what can be told at once, however many channels there are.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Load {
+    /// Events that wait, of all nodes.
+    pub waiting: usize,
+    /// Bytes of entries and passings among them, as [`Limits::queue_bytes`] counts.
+    pub waiting_bytes: usize,
+    /// Logs.
+    pub logs: usize,
+    /// Bytes of their entries, as [`Limits::bytes`] counts.
+    pub bytes: usize,
+}
+
 impl Cluster {
     /// A cluster without nodes.
     ///
@@ -101,6 +114,17 @@ impl Cluster {
         drop(state);
         call(wakes);
         Memory { shared: Arc::clone(&self.0), node }
+    }
+
+    /// What of its figures costs a short lock and nothing else.
+    pub fn load(&self) -> Load {
+        let state = self.0.state();
+        Load {
+            waiting: state.queues.values().map(Queue::len).sum(),
+            waiting_bytes: state.queues.values().map(Queue::bytes).sum(),
+            logs: state.channels.logs(),
+            bytes: state.channels.bytes(),
+        }
     }
 
     /// What it holds now. Walks over all channels under the lock: for figures, not for every message.

@@ -39,7 +39,7 @@ mod table;
 
 pub use entry::{Content, Cursor, Entry, Passing};
 pub use limits::Limits;
-pub use memory::{Cluster, Memory, Usage};
+pub use memory::{Cluster, Load, Memory, Usage};
 pub use request::{Bounded, Event, NodeId, Once, Outcome, Refusal, Replay, Request, Ticket};
 
 /// One node's handle. Nothing here blocks for others than the time of a short lock, and nothing is

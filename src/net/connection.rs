@@ -174,7 +174,7 @@ impl Connection {
 
     /// Sends what waits, as much as is taken, and TLS's goodbye behind the last of it. True if any left.
     pub(super) fn flush(&mut self, spare: &mut Spare, scratch: &mut Scratch) -> io::Result<bool> {
-        let (mut all, mut bytes) = self.stream.flush()?;
+        let (mut all, mut bytes) = self.stream.flush(scratch)?;
         if all && !self.outbox.is_empty() && !self.stream.is_handshaking() {
             let (emptied, more) =
                 self.outbox.flush(&mut Writer { stream: &mut self.stream, scratch }, spare)?;
@@ -186,7 +186,7 @@ impl Connection {
             self.stream.say_goodbye(scratch)?;
         }
         if all && self.stream.unsent() > 0 {
-            let (emptied, more) = self.stream.flush()?;
+            let (emptied, more) = self.stream.flush(scratch)?;
             bytes += more;
             all = emptied;
         }

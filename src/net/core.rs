@@ -3,15 +3,17 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, IoSlice};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::Registry;
 
 use super::connection::{After, Connection, Input, Listed, OWN, Output};
+use super::counters::Counters;
 use super::driver::{Close, Closed, Sent, Timer};
 use super::limits::Limits;
 use super::listener::Listener;
-use super::outbox::{Outbox, Spare};
+use super::outbox::Spare;
 use super::slots::{Slots, Token};
 use super::stream::Stream;
 use super::timer::Wheel;
@@ -36,6 +38,8 @@ pub(super) struct Core {
     pub(super) dirty: Vec<Token>,
     /// Whom the driver is to be told about.
     pub(super) gone: Vec<(Token, Closed)>,
+    /// Others may look at it.
+    pub(super) counters: Arc<Counters>,
     /// `accept` found no descriptor: not again before something changes.
     pub(super) accept_held: bool,
     /// The driver knows that `accept` fails.
@@ -115,14 +119,8 @@ impl Core {
             return Some(Sent::Gone);
         };
         // Much in one turn makes nobody slow: only what the peer was offered and did not take counts.
-        if it.cost() >= full && it.writable {
-            match it.flush(&mut self.spare, &mut self.scratch) {
-                Ok(moved) => it.moved |= moved,
-                Err(error) => {
-                    self.kill(token, Closed::Failed(error.kind()));
-                    return Some(Sent::Gone);
-                }
-            }
+        if it.cost() >= full && it.writable && !self.write_out(token) {
+            return Some(Sent::Gone);
         }
         self.get(token).filter(|it| it.cost() >= full).map(|_| Sent::Full)
     }
@@ -145,9 +143,15 @@ impl Core {
     /// may not leave before anything else.
     pub(super) fn send_at_once(&mut self, token: Token, bytes: &mut Vec<u8>) -> Option<Sent> {
         let it = self.connections.get_mut(token).filter(|it| it.may_write_through())?;
-        match it.write_through(bytes, &mut self.spare) {
-            Ok(true) => Some(Sent::Queued),
-            Ok(false) => Some(self.queued(token)),
+        let len = bytes.len();
+        let gone = it.write_through(bytes, &mut self.spare);
+        let waiting = it.outbox.bytes();
+        match gone {
+            Ok(all) => {
+                self.counters.waiting.add(waiting as u64);
+                self.counters.bytes_out.add(len.saturating_sub(waiting) as u64);
+                Some(if all { Sent::Queued } else { self.queued(token) })
+            }
             Err(error) => {
                 self.kill(token, Closed::Failed(error.kind()));
                 Some(Sent::Gone)
@@ -164,7 +168,10 @@ impl Core {
         let mut begun = false;
         if it.may_write_through() {
             begun = match it.write_slices_through(&mut rest) {
-                Ok(taken) => taken > 0,
+                Ok(taken) => {
+                    self.counters.bytes_out.add(taken as u64);
+                    taken > 0
+                }
                 Err(error) => {
                     self.kill(token, Closed::Failed(error.kind()));
                     return Sent::Gone;
@@ -177,6 +184,7 @@ impl Core {
         if let Some(it) = self.connections.get_mut(token) {
             let mut bytes = Vec::with_capacity(rest.iter().map(|it| it.len()).sum());
             rest.iter().for_each(|slice| bytes.extend_from_slice(slice));
+            self.counters.waiting.add(bytes.len() as u64);
             if begun {
                 it.outbox.push_rest(&mut bytes, &mut self.spare);
             } else {
@@ -250,11 +258,11 @@ impl Core {
     /// The end of a connection: no more reads, writes and timers; the driver is told when the turn ends.
     pub(super) fn kill(&mut self, token: Token, why: Closed) {
         self.take_given_back(token);
-        let Some(it) = self.get_mut(token) else {
+        let Some(it) = self.connections.get_mut(token).filter(|it| !it.gone) else {
             return;
         };
         it.gone = true;
-        it.outbox = Outbox::default();
+        self.counters.waiting.sub(std::mem::take(&mut it.outbox).bytes() as u64);
         let why = if it.stream.has_failed() { Closed::Tls } else { why };
         let timers = std::mem::take(&mut it.timers);
         for handle in timers.into_iter().flatten() {
@@ -266,8 +274,8 @@ impl Core {
     /// The peer broke TLS: an alert says so, and nothing else can be said. What it still sends is dropped,
     /// or the alert might be lost to a reset.
     pub(super) fn fail(&mut self, token: Token) {
-        if let Some(it) = self.get_mut(token) {
-            it.outbox = Outbox::default();
+        if let Some(it) = self.connections.get_mut(token).filter(|it| !it.gone) {
+            self.counters.waiting.sub(std::mem::take(&mut it.outbox).bytes() as u64);
             if it.after == After::Keep {
                 it.after = After::Linger;
             }
@@ -307,15 +315,12 @@ impl Core {
         if it.gone {
             return false;
         }
-        if it.writable {
-            match it.flush(&mut self.spare, &mut self.scratch) {
-                Ok(moved) => it.moved |= moved,
-                Err(error) => {
-                    self.kill(token, Closed::Failed(error.kind()));
-                    return false;
-                }
-            }
+        if it.writable && !self.write_out(token) {
+            return false;
         }
+        let Some(it) = self.connections.get_mut(token) else {
+            return false;
+        };
         let drained = it.choked && it.cost() <= marks.low;
         if drained {
             it.choked = false;
@@ -333,6 +338,23 @@ impl Core {
             self.mark_ready(token);
         }
         drained
+    }
+
+    /// Offers the socket what waits. False if the connection broke at that.
+    fn write_out(&mut self, token: Token) -> bool {
+        let Some(it) = self.connections.get_mut(token) else {
+            return false;
+        };
+        let before = it.outbox.bytes();
+        let outcome = it.flush(&mut self.spare, &mut self.scratch);
+        let after = it.outbox.bytes();
+        self.counters.waiting.sub(before.saturating_sub(after) as u64);
+        self.counters.bytes_out.add(std::mem::take(&mut self.scratch.wire));
+        match outcome {
+            Ok(moved) => it.moved |= moved,
+            Err(error) => self.kill(token, Closed::Failed(error.kind())),
+        }
+        self.get(token).is_some()
     }
 
     /// Nothing waits to be sent: what was to follow follows.

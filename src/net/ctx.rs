@@ -55,6 +55,7 @@ impl Ctx<'_> {
             return sent;
         }
         if let Some(it) = self.core.connections.get_mut(token) {
+            self.core.counters.waiting.add(bytes.len() as u64);
             it.outbox.push_owned(bytes, &mut self.core.spare);
         }
         self.core.queued(token)
@@ -75,6 +76,7 @@ impl Ctx<'_> {
             return refused;
         }
         if let Some(it) = self.core.connections.get_mut(token) {
+            self.core.counters.waiting.add(bytes.len() as u64);
             it.outbox.push_shared(bytes, &mut self.core.spare);
         }
         self.core.queued(token)
@@ -84,7 +86,9 @@ impl Ctx<'_> {
     /// peer. Whoever uses it must send whole units (frames) in each call.
     pub fn discard_unsent(&mut self, token: Token) {
         if let Some(it) = self.core.connections.get_mut(token) {
+            let before = it.outbox.bytes();
             it.outbox.discard_unsent(&mut self.core.spare);
+            self.core.counters.waiting.sub(before.saturating_sub(it.outbox.bytes()) as u64);
         }
         self.core.mark_dirty(token);
     }

@@ -38,6 +38,7 @@
 
 mod connection;
 mod core;
+mod counters;
 mod ctx;
 mod driver;
 mod limits;
@@ -51,6 +52,7 @@ mod timer;
 #[cfg_attr(not(feature = "net-tls"), path = "no_tls.rs")]
 mod tls;
 
+pub use self::counters::{Count, Counters, Tally};
 pub use self::ctx::Ctx;
 pub use self::driver::{Close, Closed, Driver, Sent, Timer};
 pub use self::limits::Limits;

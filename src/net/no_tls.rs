@@ -10,6 +10,8 @@ pub(super) enum Tls {}
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub(super) plain: Vec<u8>,
+    /// Bytes that sockets have taken since it was last asked.
+    pub(super) wire: u64,
 }
 
 impl Tls {
@@ -26,7 +28,7 @@ impl Tls {
         match *self {}
     }
 
-    pub(super) fn flush(&mut self, _: &mut Socket) -> io::Result<(bool, usize)> {
+    pub(super) fn flush(&mut self, _: &mut Socket, _: &mut Scratch) -> io::Result<(bool, usize)> {
         match *self {}
     }
 

@@ -2,6 +2,7 @@
 //! budget's worth from each, lets the driver answer, then writes once to everyone who is owed something.
 
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -9,6 +10,7 @@ use mio::{Events, Poll};
 
 use super::connection::{After, Connection, Input, Listed, Output};
 use super::core::{Core, Door, Due};
+use super::counters::Counters;
 use super::ctx::Ctx;
 use super::driver::{Closed, Driver};
 use super::limits::Limits;
@@ -63,6 +65,7 @@ impl<D: Driver> Reactor<D> {
             given_back: Default::default(),
             dirty: Vec::new(),
             gone: Vec::new(),
+            counters: Arc::default(),
             accept_held: false,
             accept_failing: false,
             accept_paused: false,
@@ -82,6 +85,11 @@ impl<D: Driver> Reactor<D> {
     /// A sender for other threads.
     pub fn mail(&self) -> Mail<D::Mail> {
         self.mailbox.sender()
+    }
+
+    /// What the loop counts of itself, to be read from any thread.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.core.counters)
     }
 
     /// The driver.
@@ -114,9 +122,13 @@ impl<D: Driver> Reactor<D> {
             || !self.core.dirty.is_empty()
             || !self.core.gone.is_empty()
             || self.core.may_accept();
-        let wait = match (busy, self.core.wheel.wait(self.started.elapsed())) {
+        let due = self.core.wheel.due();
+        let wait = match (busy, due) {
             (true, _) => Some(Duration::ZERO),
-            (false, Some(due)) => Some(patience.map_or(due, |it| it.min(due))),
+            (false, Some(due)) => {
+                let due = due.saturating_sub(self.started.elapsed());
+                Some(patience.map_or(due, |it| it.min(due)))
+            }
             (false, None) => patience,
         };
         match self.poll.poll(&mut self.events, wait) {
@@ -125,6 +137,9 @@ impl<D: Driver> Reactor<D> {
             Err(error) => return Err(error),
         }
         self.core.now = self.started.elapsed();
+        if let Some(late) = due.and_then(|due| self.core.now.checked_sub(due)) {
+            self.core.counters.late.observe_time(late);
+        }
 
         let mut mail = false;
         for event in &self.events {
@@ -144,6 +159,8 @@ impl<D: Driver> Reactor<D> {
         self.tell_gone();
         self.write();
         self.tell_gone();
+        let took = self.started.elapsed().saturating_sub(self.core.now);
+        self.core.counters.turns.observe_time(took);
         Ok(())
     }
 
@@ -201,6 +218,7 @@ impl<D: Driver> Reactor<D> {
                         self.driver.accepted(ctx, token, door, peer);
                     }
                     Err(error) => {
+                        ctx.core.counters.accept_failed.add(1);
                         // No descriptor, or no memory. Whoever waits stays in the backlog; no event will
                         // say when it is better, so look again soon.
                         ctx.core.accept_held = true;
@@ -271,6 +289,7 @@ impl<D: Driver> Reactor<D> {
             {
                 it.input = Input::Waiting;
             }
+            self.core.counters.bytes_in.add(count as u64);
             budget = budget.saturating_sub(count);
             let (after, tls) = (it.after, it.stream.is_tls());
             if after == After::Linger {

@@ -15,7 +15,8 @@ impl Token {
         self.index as usize
     }
 
-    /// How often the place was used before. Comes again after 2^32 uses of one place.
+    /// How often the place was used before. Never comes again: a place that was used 2^32 - 1 times is not used
+    /// any more.
     pub fn generation(self) -> u32 {
         self.generation
     }
@@ -121,9 +122,14 @@ impl<T> Slots<T> {
     pub fn remove(&mut self, token: Token) -> Option<T> {
         self.get(token)?;
         let entry = self.entries.get_mut(token.index as usize)?;
-        entry.generation = entry.generation.wrapping_add(1);
+        entry.generation = entry.generation.saturating_add(1);
         let content = std::mem::replace(&mut entry.content, Content::Free { next: self.free });
-        self.free = token.index;
+        if entry.generation == u32::MAX {
+            // Worn out: its names would come again. Some hundred bytes in four thousand million uses.
+            entry.content = Content::Free { next: NONE };
+        } else {
+            self.free = token.index;
+        }
         self.len -= 1;
         match content {
             Content::Taken(state) => Some(state),
@@ -172,3 +178,24 @@ const NONE: u32 = u32::MAX;
 
 /// Indices from here on name what is no connection: listeners and the waker.
 pub(super) const INDEX_END: u32 = 0xFFFF_0000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_is_worn_out_is_not_used_again() {
+        let mut slots = Slots::new();
+        let first = slots.insert(1).unwrap();
+        slots.remove(first);
+        // As if it had been used so often.
+        slots.entries[0].generation = u32::MAX - 1;
+        let last = slots.insert(2).unwrap();
+        assert_eq!((last.index(), last.generation()), (0, u32::MAX - 1));
+        assert_eq!(slots.remove(last), Some(2));
+        let other = slots.insert(3).unwrap();
+        assert_eq!((other.index(), slots.get(last), slots.get(other)), (1, None, Some(&3)));
+        assert_eq!((slots.len(), slots.remove(other)), (1, Some(3)));
+        assert_eq!(slots.next_token().map(Token::index), Some(1));
+    }
+}

@@ -156,10 +156,10 @@ impl Stream {
     }
 
     /// Sends what TLS has encrypted. Whether all is gone, and how much went.
-    pub(super) fn flush(&mut self) -> io::Result<(bool, usize)> {
+    pub(super) fn flush(&mut self, scratch: &mut Scratch) -> io::Result<(bool, usize)> {
         match &mut self.tls {
             None => Ok((true, 0)),
-            Some(tls) => tls.flush(&mut self.socket),
+            Some(tls) => tls.flush(&mut self.socket, scratch),
         }
     }
 
@@ -239,7 +239,11 @@ impl Write for Writer<'_> {
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let Stream { socket, tls } = &mut *self.stream;
         match tls {
-            None => socket.write_vectored(slices),
+            None => {
+                let count = socket.write_vectored(slices)?;
+                self.scratch.wire += count as u64;
+                Ok(count)
+            }
             Some(tls) => tls.write(socket, slices, self.scratch),
         }
     }

@@ -133,9 +133,13 @@ impl<T> Wheel<T> {
     /// How long after `now` to look again; `None` when nothing is pending. Sometimes too soon: what is
     /// due more than a turn of the wheel ahead (4,096 ticks) shares its bucket.
     pub fn wait(&self, now: Duration) -> Option<Duration> {
+        Some(self.due()?.saturating_sub(now))
+    }
+
+    /// When to look next, in the same sense.
+    pub fn due(&self) -> Option<Duration> {
         let nanos = u128::from(self.next_occupied()?).saturating_mul(self.tick_nanos);
-        let nanos = u64::try_from(nanos.saturating_sub(now.as_nanos())).unwrap_or(u64::MAX);
-        Some(Duration::from_nanos(nanos))
+        Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 
     /// How many are pending.

@@ -100,6 +100,8 @@ impl fmt::Debug for Tls {
 pub(super) struct Scratch {
     pub(super) plain: Vec<u8>,
     cipher: Vec<u8>,
+    /// Bytes that sockets have taken since it was last asked.
+    pub(super) wire: u64,
 }
 
 impl Tls {
@@ -143,7 +145,7 @@ impl Tls {
         most: usize,
         scratch: &mut Scratch,
     ) -> io::Result<usize> {
-        let Scratch { plain, cipher } = scratch;
+        let Scratch { plain, cipher, .. } = scratch;
         plain.clear();
         if self.flow.ended {
             return Ok(0);
@@ -193,11 +195,11 @@ impl Tls {
         slices: &[IoSlice<'_>],
         scratch: &mut Scratch,
     ) -> io::Result<usize> {
-        let (all, _) = self.flush(socket)?;
+        let (all, _) = self.flush(socket, scratch)?;
         if !all || self.is_handshaking() {
             return Err(ErrorKind::WouldBlock.into());
         }
-        let Scratch { plain, cipher } = scratch;
+        let Scratch { plain, cipher, wire } = scratch;
         plain.clear();
         for slice in slices {
             let room = WRITE_MAX - plain.len();
@@ -212,6 +214,7 @@ impl Tls {
         // Unless rustls had something to say before that.
         if self.unsent() == 0 {
             let written = socket.write_most(rest)?;
+            *wire += written as u64;
             rest = rest.get(written..).unwrap_or_default();
         }
         self.flow.unsent.extend_from_slice(rest);
@@ -219,8 +222,13 @@ impl Tls {
     }
 
     /// Sends what is encrypted. Whether all is gone, and how much went.
-    pub(super) fn flush(&mut self, socket: &mut Socket) -> io::Result<(bool, usize)> {
+    pub(super) fn flush(
+        &mut self,
+        socket: &mut Socket,
+        scratch: &mut Scratch,
+    ) -> io::Result<(bool, usize)> {
         let written = socket.write_most(self.flow.unsent.get(self.sent..).unwrap_or_default())?;
+        scratch.wire += written as u64;
         self.sent += written;
         let all = self.sent == self.flow.unsent.len();
         if all {

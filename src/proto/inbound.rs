@@ -29,6 +29,9 @@ pub struct Input<'b> {
     /// From here to `at` stands compressed data that is unmasked and not yet inflated.
     #[cfg(feature = "deflate")]
     held: usize,
+    /// Compressed bytes, and what they inflated to.
+    #[cfg(feature = "deflate")]
+    inflated: (u64, u64),
     pings: u32,
 }
 
@@ -41,6 +44,8 @@ impl<'b> Input<'b> {
             at: 0,
             #[cfg(feature = "deflate")]
             held: 0,
+            #[cfg(feature = "deflate")]
+            inflated: (0, 0),
             pings: 0,
         }
     }
@@ -49,6 +54,13 @@ impl<'b> Input<'b> {
     #[inline]
     pub fn remaining(&self) -> usize {
         self.bytes.len() - self.at
+    }
+
+    /// Bytes of this input that belonged to compressed messages, and how many they inflated to.
+    #[cfg(feature = "deflate")]
+    #[inline]
+    pub fn inflated(&self) -> (u64, u64) {
+        self.inflated
     }
 
     #[inline]

@@ -61,6 +61,14 @@ impl Prepared {
         self
     }
 
+    /// Bytes of the payload's compressed form, if there is one.
+    #[cfg(feature = "deflate")]
+    pub fn compressed_len(&self) -> Option<usize> {
+        let (_, bytes) = self.deflated.as_ref()?;
+        let (_, head_len) = Header::parse(bytes).ok()??;
+        Some(bytes.len() - head_len)
+    }
+
     /// The message again.
     pub(super) fn message(&self) -> Message<'_> {
         let payload = &self.plain[self.head_len..];

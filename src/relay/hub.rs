@@ -71,6 +71,8 @@ pub struct Hub {
     inboxes: Inboxes,
     presence: Presence,
     users: Users,
+    /// Messages that were refused, and connections closed, for their rate.
+    rate_limited: u64,
     /// The number of the last opening, whoever's.
     openings: u32,
     /// What a dialect wrote: empty between calls.
@@ -135,6 +137,7 @@ impl Hub {
             inboxes: Inboxes::default(),
             presence: Presence::default(),
             users: Users::new(dialect::known_from_the_start()),
+            rate_limited: 0,
             openings: 0,
             heard: Vec::new(),
             told: Vec::new(),
@@ -214,6 +217,7 @@ impl Hub {
         if let Some(rates) = &self.config.rates
             && session.meter.get_or_insert_default().admit(rates, bytes.len(), now).is_err()
         {
+            self.rate_limited += 1;
             return self.expel(conn, RATE_LIMITED, "too many messages", out);
         }
         let mut heard = mem::take(&mut self.heard);
@@ -249,6 +253,17 @@ impl Hub {
     /// How many rooms have somebody in them.
     pub fn rooms(&self) -> usize {
         self.rooms.len()
+    }
+
+    /// How many named users of the chat dialect are here, or about to be.
+    pub fn users(&self) -> usize {
+        self.inboxes.len()
+    }
+
+    /// How many messages were refused so far, and connections closed, because they sent more than the
+    /// [rates](Config::rates) allow.
+    pub fn rate_limited(&self) -> u64 {
+        self.rate_limited
     }
 
     /// Whether somebody here is in this inbox (`@user`), or about to be: from [`Effect::Follow`] to

@@ -28,6 +28,10 @@ enum Sessions {
 }
 
 impl Inboxes {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Somebody's opening of the inbox is under way. Says whether the inbox is new.
     pub(super) fn opening_begins(&mut self, inbox: &Arc<str>) -> bool {
         let is_new = !self.0.contains_key(inbox);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::admission::Admission;
-use super::config::Config;
+use super::config::{Config, SHARDS_MAX};
+use super::metrics::Metrics;
 use super::pages;
 use super::tls::Reloadable;
 use crate::http::Files;
@@ -17,6 +18,7 @@ pub(super) struct Common {
     pub(super) files: Files,
     pub(super) admission: Admission,
     pub(super) tls: Option<Reloadable>,
+    pub(super) metrics: Metrics,
 }
 
 impl Common {
@@ -27,6 +29,7 @@ impl Common {
             files: pages::files(),
             admission: Admission::new(config.connections_per_ip_max),
             tls,
+            metrics: Metrics::new(config.shards.clamp(1, SHARDS_MAX), config.max_connections),
             config,
         }
     }

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::log::Log;
+use super::metrics::Audience;
 use super::paths::Paths;
 use crate::broker;
 use crate::net::{self, Address};
@@ -105,6 +106,11 @@ pub struct Config {
     /// How long a peer may take nothing at all while bytes wait for it. Default 10 s: longer than the
     /// usual gap of a phone between two cells.
     pub stall_timeout: Duration,
+    /// Whom `/metrics` answers on these addresses. Default: requests from this machine that show no proxy.
+    pub metrics: Audience,
+    /// Where `/metrics` alone is served, to everybody who reaches it, by a thread of its own and without TLS.
+    /// Default: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// For everybody to leave after SIGTERM. Default 10 s: well below the 30 s after which those who
     /// stop programs kill them.
     pub grace: Duration,
@@ -136,6 +142,8 @@ impl Default for Config {
             pong_wait: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
             stall_timeout: Duration::from_secs(10),
+            metrics: Audience::Local,
+            metrics_listen: None,
             grace: Duration::from_secs(10),
             log: Log::default(),
         }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::io;
+use std::net::TcpListener;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -13,6 +14,7 @@ use super::ServeError;
 use super::bridge::{Bridge, now_ms};
 use super::common::Common;
 use super::config::{Config, Listen, SHARDS_MAX};
+use super::metrics::{Apart, Sources};
 use super::shard::{Post, Shard};
 use super::tls::Reloadable;
 use crate::broker::Cluster;
@@ -36,6 +38,7 @@ pub fn serve(config: Config, mut listening: impl FnMut(&Address)) -> Result<(), 
     let common = Arc::new(Common::new(config, tls));
     let reactors = reactors(&common, &listeners).map_err(ServeError::System)?;
     let mails: Vec<Mail<Post>> = reactors.iter().map(Reactor::mail).collect();
+    let _apart = apart(&common)?;
     let (watcher, signals) = watch_signals(&common, &mails).map_err(ServeError::System)?;
     // Now that there is a server that can be ended.
     for listener in listeners {
@@ -60,6 +63,18 @@ fn bind(wanted: &[Listen]) -> Result<Vec<Listener>, ServeError> {
     Ok(listeners)
 }
 
+/// Serves the numbers on an address of their own, if there is one.
+fn apart(common: &Arc<Common>) -> Result<Option<Apart>, ServeError> {
+    let Some(address) = common.config.metrics_listen else {
+        return Ok(None);
+    };
+    let listener =
+        TcpListener::bind(address).map_err(|source| ServeError::Metrics { address, source })?;
+    let apart = Apart::start(listener, common).map_err(ServeError::System)?;
+    tracing::info!("metrics on http://{}/metrics", apart.address());
+    Ok(Some(apart))
+}
+
 /// One loop for each shard. All watch the same listening sockets: whichever has time takes who comes.
 fn reactors(common: &Arc<Common>, listeners: &[Listener]) -> io::Result<Vec<Reactor<Shard>>> {
     let config = &common.config;
@@ -76,6 +91,8 @@ fn reactors(common: &Arc<Common>, listeners: &[Listener]) -> io::Result<Vec<Reac
         let shard = Shard::new(number, Arc::clone(common), bridge, name()?);
         reactors.push(Reactor::new(shard, doors, limits)?);
     }
+    let loops = reactors.iter().map(Reactor::counters).collect();
+    common.metrics.attach(Sources { loops, cluster });
     Ok(reactors)
 }
 

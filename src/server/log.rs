@@ -24,6 +24,14 @@ const QUEUE_MAX: usize = 1024;
 /// will not take them later.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// Lines that found no room since the process began. There is one log for a process.
+static LINES_LOST: AtomicU64 = AtomicU64::new(0);
+
+/// How many lines were dropped so far.
+pub(super) fn lines_lost() -> u64 {
+    LINES_LOST.load(Ordering::Relaxed)
+}
+
 /// What is logged, and how.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Log {
@@ -175,6 +183,7 @@ impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.to.try_send(Word::Line(line.to_vec())).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
+            LINES_LOST.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
     }

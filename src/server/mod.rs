@@ -11,7 +11,9 @@ mod bridge;
 mod common;
 mod config;
 mod harbour;
+mod life;
 mod log;
+mod metrics;
 mod pages;
 mod paths;
 mod route;
@@ -24,6 +26,7 @@ mod visit;
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
 use crate::net::Address;
 
@@ -31,6 +34,7 @@ pub use args::{Task, UsageError, command};
 pub use config::{Config, History, Listen, SHARDS_MAX, TlsFiles};
 pub use harbour::serve;
 pub use log::{Log, LogFormat, LogGuard};
+pub use metrics::Audience;
 pub use paths::{Door, Paths};
 pub use route::Route;
 pub use tls::{Reloadable, TlsError};
@@ -43,6 +47,13 @@ pub enum ServeError {
     Listen {
         /// The address.
         address: Address,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The address that the metrics alone are to have cannot be listened on.
+    Metrics {
+        /// The address.
+        address: SocketAddr,
         /// What the system said.
         source: io::Error,
     },
@@ -68,6 +79,10 @@ impl fmt::Display for ServeError {
                 };
                 write!(f, "cannot listen on {address}: {source}; {remedy}")
             }
+            Self::Metrics { address, source } => write!(
+                f,
+                "cannot listen on {address} for metrics: {source}; choose another with --metrics-listen"
+            ),
             Self::Tls(error) => error.fmt(f),
             Self::System(error) => write!(f, "cannot run the event loop: {error}"),
         }
@@ -78,7 +93,9 @@ impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Tls(error) => Some(error),
-            Self::Listen { source, .. } | Self::System(source) => Some(source),
+            Self::Listen { source, .. } | Self::Metrics { source, .. } | Self::System(source) => {
+                Some(source)
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! One connection's state, from its first byte to its last.
 
+use super::metrics::Ending;
 use crate::http::Requests;
-use crate::net::Token;
+use crate::net::{Closed, Token};
 use crate::proto::{Connection, Keepalive};
 use crate::relay::{ConnId, Dialect};
 
@@ -12,6 +13,23 @@ pub(super) struct Session {
     pub(super) stage: Stage,
 }
 
+impl Session {
+    /// Why it ended, if TCP did so: the first cause counts.
+    pub(super) fn ending(&self, tcp: Closed) -> Ending {
+        let tcp = match tcp {
+            Closed::Stalled => Some(Ending::Stalled),
+            Closed::Tls => Some(Ending::Tls),
+            Closed::Failed(_) => Some(Ending::Reset),
+            _ => None,
+        };
+        match &self.stage {
+            Stage::Visiting(_) => tcp.unwrap_or(Ending::Http),
+            Stage::Talking(talk) => talk.ending.or(tcp).unwrap_or(Ending::Closed),
+            Stage::Over(why) => *why,
+        }
+    }
+}
+
 /// How far it has come.
 #[derive(Debug)]
 pub(super) enum Stage {
@@ -19,8 +37,8 @@ pub(super) enum Stage {
     Visiting(Box<Visit>),
     /// A WebSocket.
     Talking(Talk),
-    /// Refused or over: what still comes is not looked at.
-    Over,
+    /// Refused or over, for this reason: what still comes is not looked at.
+    Over(Ending),
 }
 
 /// Requests, one after the other, and what has come of the next.
@@ -36,6 +54,15 @@ pub(super) struct Talk {
     pub(super) connection: Connection,
     pub(super) keepalive: Keepalive,
     pub(super) dialect: Dialect,
+    /// Why it ends, once it does.
+    pub(super) ending: Option<Ending>,
+}
+
+impl Talk {
+    /// It ends for this reason, unless it does already.
+    pub(super) fn ends(&mut self, why: Ending) {
+        self.ending.get_or_insert(why);
+    }
 }
 
 /// All sessions of a loop, by the index of their token; and the names that hubs know them by.
@@ -47,7 +74,7 @@ pub(super) struct Sessions {
 
 /// 2^24: more sockets than a process may have.
 const INDEX_BITS: u32 = 24;
-/// Four thousand million connections of one place pass before a name comes again.
+/// A place is not used more often, so that no name comes again.
 const GENERATION_BITS: u32 = 32;
 
 impl Sessions {
@@ -90,7 +117,7 @@ impl Sessions {
     pub(super) fn take(&mut self, token: Token) -> Option<(ConnId, Stage)> {
         let conn = self.conn(token);
         let session = self.of(token)?;
-        Some((conn, std::mem::replace(&mut session.stage, Stage::Over)))
+        Some((conn, std::mem::replace(&mut session.stage, Stage::Over(Ending::Http))))
     }
 
     pub(super) fn put(&mut self, token: Token, stage: Stage) {
@@ -108,7 +135,7 @@ impl Sessions {
         }
         match &mut self.places.get_mut(index)?.as_mut()?.stage {
             Stage::Talking(talk) => Some((token, talk)),
-            Stage::Visiting(_) | Stage::Over => None,
+            Stage::Visiting(_) | Stage::Over(_) => None,
         }
     }
 
@@ -141,6 +168,7 @@ mod tests {
                     connection: Connection::server(crate::proto::Config::default()),
                     keepalive: Keepalive::new(std::time::Duration::ZERO),
                     dialect: Dialect::Echo,
+                    ending: None,
                 };
                 it.begin(token, Stage::Talking(talk))
             });

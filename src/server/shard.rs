@@ -9,6 +9,8 @@ use std::time::Duration;
 use super::answer::Answer;
 use super::bridge::Bridge;
 use super::common::Common;
+use super::life::{Life, Lives, Name};
+use super::metrics::{Ending, Failure, Meter};
 use super::session::{Session, Sessions, Stage, Visit};
 use crate::http::{self, Requests};
 use crate::net::{Close, Closed, Ctx, Driver, Mail, Peer, Stream, Timer, Token};
@@ -37,14 +39,27 @@ pub(super) struct Shard {
     /// Of all loops, by their numbers.
     pub(super) mails: Vec<Mail<Post>>,
     pub(super) draining: bool,
-    /// Connections that other loops took in and passed on with the room for them: whom to give that back.
-    borrowed: HashMap<ConnId, u8>,
+    /// Connections that other loops took in and passed on with the room for them.
+    guests: HashMap<ConnId, Guest>,
+    /// What is counted here.
+    pub(super) meter: Arc<Meter>,
+    /// What the log tells of connections.
+    pub(super) lives: Lives,
     /// What telling many has cost since a turn began, in the measure that `talk` bounds turns by.
     pub(super) told: usize,
     /// Scratch, empty between calls.
     pub(super) out: Vec<u8>,
     pub(super) answer: Answer,
     pub(super) effects: Vec<Effect>,
+}
+
+/// Whence a connection came that another loop took in.
+#[derive(Clone, Copy, Debug)]
+struct Guest {
+    /// To whom the room for it is given back.
+    from: u8,
+    /// What it was called there.
+    name: Name,
 }
 
 /// What other threads tell a loop.
@@ -68,6 +83,8 @@ pub(super) struct Moving {
     pub(super) bytes: Vec<u8>,
     /// The loop that took it in.
     pub(super) from: u8,
+    pub(super) name: Name,
+    pub(super) life: Option<Box<Life>>,
 }
 
 impl Shard {
@@ -80,7 +97,9 @@ impl Shard {
             sessions: Sessions::new(number),
             mails: Vec::new(),
             draining: false,
-            borrowed: HashMap::new(),
+            guests: HashMap::new(),
+            meter: common.metrics.meter(number),
+            lives: Lives::default(),
             told: 0,
             out: Vec::new(),
             answer: Answer::default(),
@@ -103,22 +122,43 @@ impl Shard {
         ctx: &mut Ctx<'_>,
         token: Token,
         peer: Option<Peer>,
-        from: Option<u8>,
+        guest: Option<Guest>,
     ) -> bool {
         let visit = Visit { requests: self.requests(), bytes: Vec::new() };
         ctx.set_timer(token, DEADLINE, self.common.config.handshake_timeout);
         let conn = self.sessions.begin(token, Stage::Visiting(Box::new(visit)));
-        if let Some(from) = from {
-            self.borrowed.insert(conn, from);
+        self.meter.sockets.add(1);
+        match guest {
+            Some(guest) => _ = self.guests.insert(conn, guest),
+            None => {
+                self.meter.accepted.add(1);
+                self.lives.begin(token, Name(conn), peer);
+            }
         }
         if let Some(Peer::Tcp(address)) = peer
             && !self.common.admission.admit(conn, address.ip())
         {
-            tracing::info!(address = %address.ip(), "turned away: this address has its share");
+            let name = self.name(conn);
+            tracing::info!(conn = %name, address = %address.ip(), "turned away: this address has its share");
+            self.meter.failed(Failure::Address);
+            self.sessions.put(token, Stage::Over(Ending::Address));
             ctx.close(token, Close::Now);
             return false;
         }
         true
+    }
+
+    /// What the log calls it.
+    pub(super) fn name(&self, conn: ConnId) -> Name {
+        self.guests.get(&conn).map_or(Name(conn), |guest| guest.name)
+    }
+
+    /// Lets whoever counts know how the hub stands.
+    fn publish(&self) {
+        self.meter.rooms.set(self.hub.rooms() as u64);
+        self.meter.users.set(self.hub.users() as u64);
+        self.meter.sessions.set(self.hub.connections() as u64);
+        self.meter.rate_limited.set(self.hub.rate_limited());
     }
 
     /// The reader of a connection's requests, before its first.
@@ -135,7 +175,7 @@ impl Shard {
         match self.sessions.take(token) {
             Some((conn, Stage::Visiting(visit))) => self.visit(ctx, token, conn, visit, bytes),
             Some((conn, Stage::Talking(talk))) => self.talk(ctx, token, conn, talk, bytes),
-            Some((_, Stage::Over)) | None => {}
+            Some((_, Stage::Over(_))) | None => {}
         }
     }
 
@@ -143,9 +183,10 @@ impl Shard {
     pub(super) fn forget(&mut self, ctx: &mut Ctx<'_>, token: Token) {
         if self.sessions.end(token).is_some() {
             let conn = self.sessions.conn(token);
+            self.meter.sockets.sub(1);
             self.common.admission.leave(conn);
-            if let Some(from) = self.borrowed.remove(&conn) {
-                self.give_back_room(ctx, from);
+            if let Some(guest) = self.guests.remove(&conn) {
+                self.give_back_room(ctx, guest.from);
             }
             self.hub.close(conn, &mut self.effects);
             self.settle(ctx, None);
@@ -154,13 +195,15 @@ impl Shard {
 
     /// Takes a connection of another loop, and the room for it: all loops together never have more.
     fn adopt(&mut self, ctx: &mut Ctx<'_>, moving: Moving) {
-        let Moving { stream, mut bytes, from } = moving;
+        let Moving { stream, mut bytes, from, name, life } = moving;
         ctx.set_connections_max(ctx.connections_max() + 1);
         let Ok(token) = ctx.adopt(stream, 0) else {
+            self.meter.ended(Ending::Reset);
             return self.give_back_room(ctx, from);
         };
         let peer = ctx.remote(token);
-        if self.begin(ctx, token, peer, Some(from)) {
+        self.lives.put(token, life);
+        if self.begin(ctx, token, peer, Some(Guest { from, name })) {
             self.heard(ctx, token, &mut bytes);
         }
     }
@@ -189,11 +232,11 @@ impl Shard {
                 // Who has asked is told; who has not, or who leaves already, needs no word.
                 Stage::Visiting(visit) if visit.requests.is_busy() => {}
                 Stage::Visiting(_) => ctx.close(session.token, Close::Flush),
-                Stage::Over => {}
+                Stage::Over(_) => {}
             }
         }
         for conn in talking {
-            self.close(ctx, conn, Some(goodbye));
+            self.close(ctx, conn, Some(goodbye), Ending::Draining);
         }
         self.end_if_alone(ctx, 0);
     }
@@ -206,7 +249,7 @@ impl Shard {
 
     /// The next look at a silent peer.
     fn keep_alive(&mut self, ctx: &mut Ctx<'_>, token: Token) {
-        let conn = self.sessions.conn(token);
+        let name = self.name(self.sessions.conn(token));
         let Some(Session { stage: Stage::Talking(talk), .. }) = self.sessions.of(token) else {
             return;
         };
@@ -222,6 +265,7 @@ impl Shard {
         if duty == Duty::Ping {
             let mut out = Vec::new();
             if talk.connection.split_mut().1.ping(b"", &mut out).is_ok() {
+                self.meter.pings_said.add(1);
                 ctx.send_owned(token, &mut out);
             }
             duty = talk.keepalive.duty(ping_after, pong_wait, now);
@@ -229,7 +273,8 @@ impl Shard {
         match duty {
             Duty::WaitUntil(due) => ctx.set_timer(token, KEEPALIVE, due.saturating_sub(now)),
             Duty::Ping | Duty::GiveUp => {
-                tracing::debug!(conn = conn.0, "silent for too long, given up");
+                talk.ends(Ending::Silent);
+                tracing::debug!(conn = %name, "silent for too long, given up");
                 ctx.close(token, Close::Now);
             }
         }
@@ -247,7 +292,8 @@ impl Driver for Shard {
             && let Some(tls) = &self.common.tls
             && let Err(error) = ctx.start_tls(token, tls.current())
         {
-            tracing::warn!(%error, "no TLS session");
+            let name = self.name(self.sessions.conn(token));
+            tracing::warn!(conn = %name, %error, "no TLS session");
             ctx.close(token, Close::Now);
         }
     }
@@ -260,12 +306,35 @@ impl Driver for Shard {
         // Requests may wait that there was no room to answer.
         if let Some(Session { stage: Stage::Visiting(_), .. }) = self.sessions.of(token) {
             self.heard(ctx, token, &mut []);
+            self.publish();
         }
     }
 
+    fn finished(&mut self, ctx: &mut Ctx<'_>, token: Token) {
+        if let Some(Session { stage: Stage::Talking(talk), .. }) = self.sessions.of(token) {
+            talk.ends(Ending::Left);
+        }
+        ctx.close(token, Close::Flush);
+    }
+
+    fn turn_ended(&mut self, _: &mut Ctx<'_>) {
+        self.publish();
+    }
+
     fn closed(&mut self, ctx: &mut Ctx<'_>, token: Token, why: Closed) {
-        let _ = why;
+        if let Some(session) = self.sessions.of(token) {
+            let why = session.ending(why);
+            if why == Ending::Tls && matches!(session.stage, Stage::Visiting(_)) {
+                self.meter.failed(Failure::Tls);
+            }
+            if let Stage::Talking(talk) = &session.stage {
+                self.meter.gone(talk.dialect);
+            }
+            self.meter.ended(why);
+            self.lives.end(token, self.name(self.sessions.conn(token)), why);
+        }
         self.forget(ctx, token);
+        self.publish();
         self.end_if_alone(ctx, 1);
     }
 

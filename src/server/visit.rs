@@ -1,14 +1,16 @@
 //! A connection while it speaks HTTP: pages and health, and the request that makes it a WebSocket.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::metrics::{self, Audience, Ending, Failure, Format};
 use super::route::Route;
 use super::session::{Stage, Talk, Visit};
 use super::shard::{DEADLINE, HELD, KEEPALIVE, Moving, Post, Shard};
 use crate::http::{self, Event, Framing, Head, Reply, Served, Status};
 use crate::net::{Close, Ctx, Peer, Token};
-use crate::proto::handshake::{Answer, Refusal, Request};
+use crate::proto::handshake::{Answer, Refusal, Request, RequestError};
 use crate::proto::{Connection, Keepalive};
 use crate::relay::{self, ConnId, Dialect};
 
@@ -17,11 +19,20 @@ enum Verdict {
     /// The response is in `out`, and these bytes follow it.
     Answered(http::Answer, Option<Arc<[u8]>>),
     /// The last response is in `out`.
-    Parting,
+    Parting(Ending),
     /// The 101 is in `out`, the greeting among the effects; frames begin behind the head.
     Open(Talk),
     /// Another loop has to judge it.
     Elsewhere,
+}
+
+/// Why there is no WebSocket, and how that is told.
+struct Turned(Failure, Refusal);
+
+impl From<RequestError> for Turned {
+    fn from(error: RequestError) -> Self {
+        Self(Failure::from(&error), error.into())
+    }
 }
 
 impl Shard {
@@ -45,7 +56,8 @@ impl Shard {
                 Ok(step) => step,
                 Err(fault) => {
                     http::refuse(&mut self.out, fault);
-                    return self.part(ctx, token);
+                    self.turned(conn, Failure::from(fault));
+                    return self.part(ctx, token, Ending::Refused);
                 }
             };
             let begun = used;
@@ -60,12 +72,13 @@ impl Shard {
                         // A request without a body ends with its head.
                         let _ = visit.requests.next(&[]);
                         if !visit.requests.answered(answer) {
-                            return self.part(ctx, token);
+                            return self.part(ctx, token, Ending::Http);
                         }
                         ctx.set_timer(token, DEADLINE, self.common.config.handshake_timeout);
                     }
-                    Verdict::Parting => return self.part(ctx, token),
+                    Verdict::Parting(why) => return self.part(ctx, token, why),
                     Verdict::Open(talk) => {
+                        self.meter.opened(talk.dialect);
                         ctx.send_owned(token, &mut self.out);
                         ctx.clear_timer(token, DEADLINE);
                         ctx.set_timer(token, KEEPALIVE, self.common.config.ping_interval);
@@ -96,7 +109,8 @@ impl Shard {
     }
 
     /// Sends what is in `out` as the last word. What else the client has to say must not turn it into a reset.
-    pub(super) fn part(&mut self, ctx: &mut Ctx<'_>, token: Token) {
+    pub(super) fn part(&mut self, ctx: &mut Ctx<'_>, token: Token, why: Ending) {
+        self.sessions.put(token, Stage::Over(why));
         ctx.send_owned(token, &mut self.out);
         self.out.clear();
         ctx.clear_timer(token, DEADLINE);
@@ -105,28 +119,38 @@ impl Shard {
 
     /// A visitor took too long.
     pub(super) fn visit_expired(&mut self, ctx: &mut Ctx<'_>, token: Token, busy: bool) {
-        self.sessions.put(token, Stage::Over);
-        if ctx.is_handshaking(token) {
+        let handshaking = ctx.is_handshaking(token);
+        let why = if busy || handshaking { Ending::Timeout } else { Ending::Http };
+        if why == Ending::Timeout {
+            self.turned(self.sessions.conn(token), Failure::Timeout);
+        }
+        if handshaking {
             // Nothing can be said before TLS is agreed on.
+            self.sessions.put(token, Stage::Over(why));
             return ctx.close(token, Close::Now);
         }
         if busy {
             Refusal::new(408, "the request took too long").write(&mut self.out);
         }
-        self.part(ctx, token);
+        self.part(ctx, token, why);
     }
 
     /// Passes the connection to the loop whose hub knows everybody of its dialect.
     pub(super) fn hand_over(&mut self, ctx: &mut Ctx<'_>, token: Token, mut visit: Box<Visit>) {
         match ctx.release(token) {
             Some(stream) => {
+                let name = self.name(self.sessions.conn(token));
+                let life = self.lives.take(token);
                 self.forget(ctx, token);
-                let moving = Moving { stream, bytes: visit.bytes, from: self.number };
+                let moving = Moving { stream, bytes: visit.bytes, from: self.number, name, life };
                 let post = self.mails.first().map(|mail| mail.post(Post::Adopt(Box::new(moving))));
                 // If that loop has ended, or is swamped, the socket closes here. Else the room for
                 // another goes with it and comes back at its end.
                 if matches!(post, Some(Ok(()))) {
                     ctx.set_connections_max(ctx.connections_max().saturating_sub(1));
+                } else {
+                    tracing::debug!(conn = %name, "hung up on: its loop takes no more");
+                    self.meter.ended(Ending::Reset);
                 }
             }
             None => {
@@ -143,27 +167,45 @@ impl Shard {
         let request =
             Request::from_parts(head.method(), head.target(), head.minor(), head.fields());
         let route = Route::of(&self.common.config.paths, request.path(), request.query());
-        let ours = || self.common.files.has(head.path()) || HEALTH.contains(&head.path());
+        let ours = || {
+            self.common.files.has(head.path())
+                || HEALTH.contains(&head.path())
+                || self.shows_metrics(ctx, token, head)
+        };
         let door = self.common.config.paths.own_door(request.path());
         if !request.wants_websocket() && (door.is_none() || ours()) {
-            return self.answer(head);
+            return self.answer(ctx, token, head);
         }
         match self.welcome(ctx, token, conn, head, &request, route) {
             Ok(verdict) => verdict,
-            Err(refusal) => {
+            Err(Turned(why, refusal)) => {
                 self.out.clear();
-                self.refused(&refusal)
+                self.turned(conn, why);
+                refusal.write(&mut self.out);
+                Verdict::Parting(Ending::Refused)
             }
         }
     }
 
-    fn refused(&mut self, refusal: &Refusal) -> Verdict {
-        refusal.write(&mut self.out);
-        Verdict::Parting
+    /// Counts somebody who gets no WebSocket.
+    fn turned(&self, conn: ConnId, why: Failure) {
+        self.meter.failed(why);
+        tracing::debug!(conn = %self.name(conn), reason = why.word(), "refused");
+    }
+
+    /// Whether this request may see the numbers.
+    fn shows_metrics(&self, ctx: &Ctx<'_>, token: Token, head: &Head<'_>) -> bool {
+        head.path() == METRICS
+            && head.framing() == Framing::None
+            && match self.common.config.metrics {
+                Audience::Local => metrics::is_local(ctx.remote(token), head),
+                Audience::All => true,
+                Audience::Nobody => false,
+            }
     }
 
     /// An ordinary request.
-    fn answer(&mut self, head: &Head<'_>) -> Verdict {
+    fn answer(&mut self, ctx: &Ctx<'_>, token: Token, head: &Head<'_>) -> Verdict {
         let mut answer = head.answer();
         if self.draining || head.framing() != Framing::None {
             // Nothing here takes a body; closing saves reading it.
@@ -179,7 +221,17 @@ impl Shard {
                 Served::Head(body) => return Verdict::Answered(answer, Some(body)),
             }
         }
+        let shown = self.shows_metrics(ctx, token, head);
+        let page;
+        let mut kind = plain;
         let (status, text) = match (head.path(), head.method()) {
+            (METRICS, "GET" | "HEAD") if shown => {
+                let format = Format::of(head.field("accept"));
+                kind = format.content_type();
+                page = self.common.metrics.page(format);
+                (Status::Ok, page.as_str())
+            }
+            (METRICS, _) if shown => (Status::MethodNotAllowed, "only GET and HEAD\n"),
             ("/healthz", "GET" | "HEAD") => (Status::Ok, "ok\n"),
             ("/readyz", "GET" | "HEAD") if !self.draining => (Status::Ok, "ok\n"),
             _ if self.draining => {
@@ -197,8 +249,12 @@ impl Shard {
             Status::Unavailable => reply.field("Retry-After", "1"),
             _ => reply,
         };
-        reply.body(plain, text.as_bytes());
-        if answer.keep_alive() { Verdict::Answered(answer, None) } else { Verdict::Parting }
+        reply.body(kind, text.as_bytes());
+        if answer.keep_alive() {
+            Verdict::Answered(answer, None)
+        } else {
+            Verdict::Parting(Ending::Http)
+        }
     }
 
     /// A request for a WebSocket.
@@ -210,23 +266,23 @@ impl Shard {
         head: &Head<'_>,
         request: &Request<'_>,
         route: Option<Route>,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<Verdict, Turned> {
         let upgrade = request.upgrade()?;
         if head.framing() != Framing::None {
-            return Err(Refusal::new(400, "a request for a WebSocket has no body"));
+            return Err(turn(Failure::Body, 400, "a request for a WebSocket has no body"));
         }
         let config = &self.common.config;
         if let Some(origin) = request.origin()
             && !config.origins.is_empty()
             && !config.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
         {
-            return Err(Refusal::new(403, "this origin may not connect"));
+            return Err(turn(Failure::Origin, 403, "this origin may not connect"));
         }
         if self.draining {
-            return Err(Refusal::new(503, "the server is going down, try again soon"));
+            return Err(turn(Failure::Draining, 503, "the server is going down, try again soon"));
         }
-        let route =
-            route.ok_or_else(|| Refusal::new(400, "nothing speaks WebSocket at this path"))?;
+        let route = route
+            .ok_or_else(|| turn(Failure::Path, 400, "nothing speaks WebSocket at this path"))?;
         if route.dialect.needs_one_hub() && self.number != 0 {
             return Ok(Verdict::Elsewhere);
         }
@@ -245,7 +301,7 @@ impl Shard {
         };
         upgrade
             .accept(&answer, &mut self.out)
-            .map_err(|error| Refusal::new(500, error.to_string()))?;
+            .map_err(|error| turn(Failure::Internal, 500, error.to_string()))?;
         let (address, port) = match ctx.remote(token) {
             Some(Peer::Tcp(address)) => (address.ip().to_string(), address.port()),
             _ => ("unix".to_owned(), 0),
@@ -260,10 +316,16 @@ impl Shard {
         };
         self.hub
             .open(conn, &opening, &mut self.effects)
-            .map_err(|error| Refusal::new(400, error.to_string()))?;
+            .map_err(|error| turn(Failure::Name, 400, error.to_string()))?;
+        let name = self.name(conn);
+        self.lives.upgraded(token, name, route.dialect, agreed.is_some());
         let keepalive = Keepalive::new(ctx.now());
-        Ok(Verdict::Open(Talk { connection, keepalive, dialect: route.dialect }))
+        Ok(Verdict::Open(Talk { connection, keepalive, dialect: route.dialect, ending: None }))
     }
+}
+
+fn turn(why: Failure, status: u16, body: impl Into<Cow<'static, str>>) -> Turned {
+    Turned(why, Refusal::new(status, body))
 }
 
 /// The native chat's own name if it is offered there; else the first offered that is allowed.
@@ -280,6 +342,8 @@ fn subprotocol<'r>(offered: &[&'r str], dialect: Dialect, allowed: &[String]) ->
 const CHAT: &str = "chat.sockeye.v1";
 /// For whoever watches over the server.
 const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+/// For who collects numbers.
+const METRICS: &str = "/metrics";
 /// Answers that wait for one visitor before its next request is looked at: the largest file and some.
 const ANSWERS_BYTES_MAX: usize = 256 << 10;
 /// How soon to try again to move a connection whose last answer is still leaving.

@@ -41,6 +41,8 @@ fn a_flag_that_cannot_be_ends_with_status_2_and_names_itself() {
         &["--log", "inof"],
         &["--log", "sockeye=loud"],
         &["--log-format", "xml"],
+        &["--metrics", "some"],
+        &["--metrics-listen", "9464"],
         &["--deflate=perhaps"],
         &["--grace"],
         &["--shards", "1", "--shards", "2"],

@@ -3,7 +3,7 @@
 use crate::program::{Running, Scratch, line, printed, sockeye};
 
 /// For every setting two values that are not its default, as a flag takes them and as a file has them.
-const EVERY: [[&str; 5]; 25] = [
+const EVERY: [[&str; 5]; 27] = [
     ["listen", "127.0.0.1:1", "[::]:2", r#"["127.0.0.1:1"]"#, r#"["[::]:2"]"#],
     ["unix", "/tmp/a", "/tmp/b", r#"["/tmp/a"]"#, r#"["/tmp/b"]"#],
     ["shards", "3", "64", "3", "64"],
@@ -27,6 +27,8 @@ const EVERY: [[&str; 5]; 25] = [
     ["history-messages", "0", "2", "0", "2"],
     ["history-bytes", "0", "2KiB", "0", r#""2KiB""#],
     ["history-memory", "0", "2GiB", "0", r#""2GiB""#],
+    ["metrics", "all", "off", r#""all""#, r#""off""#],
+    ["metrics-listen", "127.0.0.1:1", "[::]:2", r#""127.0.0.1:1""#, r#""[::]:2""#],
     ["log", "off", "warn,sockeye=debug", r#""off""#, r#""warn,sockeye=debug""#],
     ["log-format", "json", "json", r#""json""#, r#""json""#],
 ];

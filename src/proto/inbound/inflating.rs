@@ -13,7 +13,7 @@ impl Inbound {
     /// Inflates all of a piece onto the message so far.
     pub(super) fn inflate_all(
         &mut self,
-        input: &Input<'_>,
+        input: &mut Input<'_>,
         start: usize,
         end: usize,
     ) -> Result<(), Violation> {
@@ -22,6 +22,7 @@ impl Inbound {
             return Err(Violation::Deflate);
         };
         let mut compressed = input.bytes.get(start..end).unwrap_or_default();
+        input.inflated.0 += compressed.len() as u64;
         loop {
             let Partial { message: Some(message), bytes, text, .. } = &mut **partial else {
                 return Err(Violation::Deflate);
@@ -33,6 +34,7 @@ impl Inbound {
             let room = room(max, message.produced, part_max);
             let outcome = inflate.step(compressed, message.arrived, bytes, room);
             message.produced += (bytes.len() - before) as u64;
+            input.inflated.1 += (bytes.len() - before) as u64;
             if is_text {
                 let judged = message.utf8.feed_with(bytes, |whole| text.push_str(whole));
                 judged.map_err(|_| Violation::InvalidUtf8)?;
@@ -70,9 +72,11 @@ impl Inbound {
         let outcome =
             inflate.step(held, message.arrived, bytes, room(max, message.produced, PART_MAX));
         message.produced += bytes.len() as u64;
+        input.inflated.1 += bytes.len() as u64;
         message.judge(bytes)?;
         let (used, step) = outcome.map_err(|_| Violation::Deflate)?;
         input.held += used;
+        input.inflated.0 += used as u64;
         let kind = message.kind;
         let part = |fin| Found::Data { kind, place: None, fin };
         match step {

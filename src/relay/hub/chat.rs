@@ -33,6 +33,7 @@ impl Hub {
             && let Err(wait) = busy.meter.admit(rates, bytes.len(), now)
         {
             busy.over_rate = busy.over_rate.saturating_add(1);
+            self.rate_limited += 1;
             if busy.over_rate >= limits.chat.over_rate {
                 return self.expel(conn, RATE_LIMITED, "too many messages", out);
             }

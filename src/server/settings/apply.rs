@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use super::Settings;
-use super::values::{self, Count, Filter, Format, Origin, Place, Size, Subprotocol, Time};
+use super::values::{self, Count, Crowd, Filter, Format, Origin, Place, Size, Subprotocol, Time};
 use crate::net::Address;
 use crate::proto::deflate::Deflate;
 use crate::relay::Rates;
@@ -71,6 +71,8 @@ impl Settings {
             history_messages: count(config.history.messages_max),
             history_bytes: size(config.history.bytes_max),
             history_memory: size(config.history.memory_max),
+            metrics: Some(Crowd(config.metrics)),
+            metrics_listen: config.metrics_listen.map(values::Address),
             log: Some(Filter(config.log.filter.clone())),
             log_format: Some(Format(config.log.format)),
         }
@@ -124,6 +126,8 @@ impl Settings {
         set(&mut config.history.messages_max, self.history_messages.map(number));
         set(&mut config.history.bytes_max, self.history_bytes.map(bytes_of));
         set(&mut config.history.memory_max, self.history_memory.map(bytes_of));
+        set(&mut config.metrics, self.metrics.map(|crowd| crowd.0));
+        config.metrics_listen = self.metrics_listen.map(|address| address.0);
         set(&mut config.log.filter, self.log.map(|filter| filter.0));
         set(&mut config.log.format, self.log_format.map(|format| format.0));
         Ok(config)

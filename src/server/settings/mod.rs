@@ -14,7 +14,7 @@ pub(super) use layers::{
     FileError, Source, from_environment, from_file, merge, misspelt_variables, table, variable,
     written,
 };
-use values::{Address, Count, Filter, Format, Origin, Place, Size, Subprotocol, Time};
+use values::{Address, Count, Crowd, Filter, Format, Origin, Place, Size, Subprotocol, Time};
 
 /// The settings that somebody made; `None` is for those that nobody did.
 ///
@@ -149,6 +149,20 @@ pub(super) struct Settings {
     /// Bytes that all rooms remember together
     #[arg(long, value_name = "SIZE", help_heading = "Chat")]
     history_memory: Option<Size>,
+
+    /// Whom /metrics answers where the chat is: local, all or off
+    ///
+    /// `local` is requests from this machine that show no sign of a proxy: one that adds a header such as
+    /// X-Forwarded-For, comes by a Unix socket or asks for a site by name is refused like any unknown path.
+    #[arg(long, value_name = "local|all|off", help_heading = "Metrics")]
+    metrics: Option<Crowd>,
+
+    /// Serve /metrics, and nothing else, on this IP address and port, too
+    ///
+    /// Without TLS, to everybody who reaches it, by a thread of its own, so that it answers when the loops
+    /// are full. For a collector on another machine.
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Metrics")]
+    metrics_listen: Option<Address>,
 
     /// What to log on stderr: off, error, warn, info, debug or trace, also by module
     ///

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
 use crate::server::log::{Filters, LogFormat};
+use crate::server::metrics::Audience;
 use crate::server::paths::Door;
 
 /// A day: whoever waits longer does not wait for a client.
@@ -53,6 +54,10 @@ pub(crate) struct Filter(pub(crate) String);
 /// `text`, `json`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Format(pub(crate) LogFormat);
+
+/// `local`, `all`, `off`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Crowd(pub(crate) Audience);
 
 /// How many.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -272,6 +277,29 @@ impl fmt::Display for Format {
     }
 }
 
+impl FromStr for Crowd {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "local" => Ok(Self(Audience::Local)),
+            "all" => Ok(Self(Audience::All)),
+            "off" => Ok(Self(Audience::Nobody)),
+            _ => Err(format!("{text:?} is nobody; write local, all or off")),
+        }
+    }
+}
+
+impl fmt::Display for Crowd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Audience::Local => "local",
+            Audience::All => "all",
+            Audience::Nobody => "off",
+        })
+    }
+}
+
 impl FromStr for Count {
     type Err = String;
 
@@ -333,6 +361,7 @@ written_as_text! {
     Place: "a dialect and its path as a string",
     Filter: "a level as a string",
     Format: "text or json as a string",
+    Crowd: "local, all or off as a string",
     Count: "a number",
 }
 
