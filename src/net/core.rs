@@ -34,6 +34,8 @@ pub(super) struct Core {
     pub(super) ready: VecDeque<Token>,
     /// Bytes that were read and that the driver gave back, never none. Few connections have any.
     pub(super) given_back: HashMap<Token, Vec<u8>>,
+    /// All of them together.
+    pub(super) given_back_bytes: usize,
     /// Whose outbox is to be written, or whose close may be complete.
     pub(super) dirty: Vec<Token>,
     /// Whom the driver is to be told about.
@@ -218,6 +220,7 @@ impl Core {
             && !bytes.is_empty()
         {
             it.gave_back = true;
+            self.given_back_bytes += bytes.len();
             self.given_back.insert(token, bytes.to_vec());
         }
     }
@@ -228,7 +231,9 @@ impl Core {
         if !std::mem::take(&mut it.gave_back) {
             return None;
         }
-        self.given_back.remove(&token)
+        let bytes = self.given_back.remove(&token)?;
+        self.given_back_bytes -= bytes.len();
+        Some(bytes)
     }
 
     pub(super) fn close(&mut self, token: Token, how: Close) {
@@ -398,6 +403,15 @@ impl Core {
         }
     }
 
+    /// How much may be read at once: little while much was given back, as what is read may be given back, too.
+    pub(super) fn read_max(&self) -> usize {
+        if self.given_back_bytes < self.limits.given_back_bytes_max {
+            usize::MAX
+        } else {
+            READ_LITTLE
+        }
+    }
+
     /// Whether someone may be waiting at a door that is open.
     pub(super) fn may_accept(&self) -> bool {
         !self.accept_held
@@ -406,3 +420,6 @@ impl Core {
             && self.listeners.iter().any(|door| door.pending)
     }
 }
+
+/// 4 KiB: what a socket has ready anyway.
+const READ_LITTLE: usize = 4 << 10;

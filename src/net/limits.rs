@@ -10,11 +10,16 @@ pub struct Limits {
     /// Connections at once. At the limit nothing more is accepted until one ends; the listen backlog holds
     /// those who come. Default 131,072: ten megabytes of places.
     pub connections_max: usize,
-    /// Bytes of the read buffer that all connections share. Default 64 KiB: a socket's usual receive window.
+    /// Bytes of the read buffer that all connections share. Default 256 KiB: a dozen messages of 16 KiB, of which one is
+    /// cut in two and must be put together, and little enough to stay in the processor's cache.
     pub read_bytes: usize,
     /// Bytes read from one connection before others have their turn. Default 256 KiB: some hundred
     /// microseconds of work.
     pub read_budget: usize,
+    /// Bytes that drivers have given back, over all connections, beyond which only 4 KiB are read at once, as they may
+    /// be given back too. Default 16 MiB: sixty-four connections that send nothing but hard work; ten
+    /// more add four megabytes a thousand.
+    pub given_back_bytes_max: usize,
     /// Connections accepted from one listener before others have their turn. Default 64.
     pub accept_budget: usize,
     /// How long to wait after `accept` found no descriptor or memory. Default 100 ms: ten attempts a
@@ -40,8 +45,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 131_072,
-            read_bytes: 64 << 10,
+            read_bytes: 256 << 10,
             read_budget: 256 << 10,
+            given_back_bytes_max: 16 << 20,
             accept_budget: 64,
             accept_retry: Duration::from_millis(100),
             marks: Marks::default(),

@@ -63,6 +63,7 @@ impl<D: Driver> Reactor<D> {
             now: Duration::ZERO,
             ready: Default::default(),
             given_back: Default::default(),
+            given_back_bytes: 0,
             dirty: Vec::new(),
             gone: Vec::new(),
             counters: Arc::default(),
@@ -257,10 +258,12 @@ impl<D: Driver> Reactor<D> {
                 // The others first.
                 return self.core.mark_ready(token);
             }
+            let most = self.buffer.len().min(self.core.read_max());
             let Some(it) = self.core.connections.get_mut(token) else {
                 return;
             };
-            let count = match it.stream.read(&mut self.buffer, &mut self.core.scratch) {
+            let buffer = self.buffer.get_mut(..most).unwrap_or_default();
+            let count = match it.stream.read(buffer, &mut self.core.scratch) {
                 Ok(0) => {
                     it.input = Input::Ended;
                     if it.stream.is_handshaking() {
@@ -283,10 +286,7 @@ impl<D: Driver> Reactor<D> {
             };
             // The socket is empty: what comes next makes a new event. Behind an end or an error
             // nothing comes, so read on until it shows.
-            if count < self.buffer.len()
-                && it.stream.short_read_is_last()
-                && it.input != Input::UntilEnd
-            {
+            if count < most && it.stream.short_read_is_last() && it.input != Input::UntilEnd {
                 it.input = Input::Waiting;
             }
             self.core.counters.bytes_in.add(count as u64);

@@ -227,6 +227,13 @@ impl Hub {
         self.heard = emptied(heard);
     }
 
+    /// Whether all that [`message`](Self::message) would come to for this connection is [`Effect::Back`], so that
+    /// whoever hears a thousand of them need not ask each time. Holds until it is closed.
+    pub fn echoes(&self, conn: ConnId) -> bool {
+        self.config.rates.is_none()
+            && self.sessions.get(conn).is_some_and(|session| matches!(session.role, Role::Echo))
+    }
+
     /// Forgets a connection: its rooms, its ids. What others are told of it is appended. Does nothing
     /// for a connection that is not there.
     pub fn close(&mut self, conn: ConnId, out: &mut Vec<Effect>) {

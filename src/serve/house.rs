@@ -474,5 +474,5 @@ const TICK: u32 = 1;
 const TURN_BYTES_MAX: usize = 1 << 20;
 /// What a message counts beside its bytes, as small ones are work, too.
 const MESSAGE_COST: usize = 256;
-/// Bytes of answers that one turn of one peer may bring: a socket's usual send buffer.
-const TURN_ANSWERS_MAX: usize = 64 << 10;
+/// Bytes of answers that one turn of one peer may bring: twice a read, so that echoing one is one turn.
+const TURN_ANSWERS_MAX: usize = 512 << 10;

@@ -52,10 +52,24 @@ impl Answer {
         }
     }
 
-    /// Sends all of it, and is empty unless it is refused.
-    pub(super) fn send(&mut self, ctx: &mut Ctx<'_>, token: Token, read: &[u8]) -> Sent {
+    /// Sends all of it, and is empty unless it is refused. `at_once`: not when the turn ends, with what others
+    /// may have for this peer, but now, while its socket is in the processor's cache.
+    pub(super) fn send(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        token: Token,
+        read: &[u8],
+        at_once: bool,
+    ) -> Sent {
         if self.lent.is_empty() {
-            return ctx.send_owned(token, &mut self.own);
+            if !at_once {
+                return ctx.send_owned(token, &mut self.own);
+            }
+            let sent = ctx.send_slices(token, &mut [IoSlice::new(&self.own)]);
+            if sent != Sent::Full {
+                self.own.clear();
+            }
+            return sent;
         }
         let mut slices = Vec::with_capacity(2 * self.lent.len() + 1);
         let mut from = 0;

@@ -39,6 +39,8 @@ impl Shard {
         // Of this turn, counted in once.
         let (mut messages, mut answers) = ([0; 2], [0; 2]);
         self.told = 0;
+        let echoes = self.hub.echoes(conn);
+        let may_deflate = self.common.codec.deflate.is_some();
         loop {
             // A read can hold a thousand messages that each come to a large answer: the others have their
             // turn between, and what waits for this peer does not grow beyond its marks at once.
@@ -90,6 +92,12 @@ impl Shard {
             spent += payload.len() + MESSAGE_COST;
             messages[kind as usize] += 1;
             self.lives.heard(token, payload.len());
+            if echoes {
+                let (said, ending, answer) = (&mut answers, &mut talk.ending, &mut answer);
+                let mut own = Own { conn, token, said, heard: None, tx, answer, ending };
+                own.back(ctx, heard, place, may_deflate, &self.meter, &mut self.lives);
+                continue;
+            }
             self.hub.message(conn, kind, payload, ctx.now(), &mut self.effects);
             // At once: what is owed to this peer stands before what the next message brings.
             let (said, ending) = (&mut answers, &mut talk.ending);
@@ -109,7 +117,8 @@ impl Shard {
         self.meter.turn(talk.dialect, messages, answers);
         let rest = input.remaining();
         ctx.give_back(token, bytes.get(len - rest..).unwrap_or_default());
-        if answer.len() > 0 && answer.send(ctx, token, bytes) == Sent::Full {
+        // Nobody else has a word for an echo, so that there is nothing to wait for.
+        if answer.len() > 0 && answer.send(ctx, token, bytes, echoes) == Sent::Full {
             too_slow(ctx, token, talk.dialect, &self.meter, tx, &mut answer.own);
             talk.ends(Ending::Slow);
         }
@@ -310,18 +319,21 @@ pub(super) struct Own<'a> {
 }
 
 impl Own<'_> {
+    #[inline]
     fn message(&mut self, message: Message<'_>, meter: &Meter, lives: &mut Lives) {
         if write(meter, self.tx, message, &mut self.answer.own) {
             self.said(message, lives);
         }
     }
 
+    #[inline]
     fn said(&mut self, message: Message<'_>, lives: &mut Lives) {
         self.said[kind_of(message) as usize] += 1;
         lives.said(self.token, message.as_bytes().len());
     }
 
     /// Says to it what it said. A long payload that may not be compressed goes back from where it stands.
+    #[inline]
     fn back(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -429,8 +441,8 @@ const MESSAGE_COST: usize = 256;
 /// What each receiver of a message for many counts. A fraction of a message of its own: a crowded room is
 /// told some dozen messages in one turn, so that each socket is written to once for all of them.
 const RECEIVER_COST: usize = 32;
-/// Bytes of answers that one turn of one peer may bring: a socket's usual send buffer.
-const TURN_ANSWERS_MAX: usize = 64 << 10;
+/// Bytes of answers that one turn of one peer may bring: twice a read, so that echoing one is one turn.
+const TURN_ANSWERS_MAX: usize = 512 << 10;
 /// Shorter payloads are copied: 4 KiB cost less to copy than two slices more in the system call.
 const LEND_MIN: usize = 4 << 10;
 /// What was put together of many reads is not put into another buffer, but offered to the socket from

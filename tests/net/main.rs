@@ -61,6 +61,8 @@ struct Echo {
     mouthful: Option<usize>,
     /// Bytes of what was taken, in order.
     taken: Vec<u8>,
+    /// How much each call brought.
+    offered: Vec<usize>,
     /// What was wrong with the TLS of those that have closed.
     faults: Vec<Option<String>>,
 }
@@ -87,6 +89,7 @@ impl Driver for Echo {
     }
 
     fn received(&mut self, ctx: &mut Ctx<'_>, token: Token, bytes: &mut [u8]) {
+        self.offered.push(bytes.len());
         let taken = self.mouthful.map_or(bytes.len(), |it| it.min(bytes.len()));
         let (bytes, rest) = bytes.split_at_mut(taken);
         ctx.give_back(token, rest);
@@ -671,4 +674,25 @@ fn slices_leave_at_once_in_order_and_a_part_that_has_begun_is_never_dropped() {
     until(&mut reactor, "close", |driver| !closes(driver).is_empty());
     let heard = reader.join().unwrap();
     assert!(heard == long, "{} came", heard.len());
+}
+
+#[test]
+fn while_much_is_given_back_little_is_read() {
+    let limits = Limits { given_back_bytes_max: 50_000, ..Limits::default() };
+    let (mut reactor, address) = echo(limits);
+    // Takes a byte at a time, and answers none.
+    (reactor.parts().0.quiet, reactor.parts().0.mouthful) = (true, Some(1));
+    let mut first = connect(&mut reactor, address).0;
+    let mut second = connect(&mut reactor, address).0;
+    first.write_all(&[1; 60_000]).unwrap();
+    until(&mut reactor, "the first read", |driver| driver.received > 2);
+    second.write_all(&[2; 60_000]).unwrap();
+    until(&mut reactor, "the second read", |driver| driver.taken.contains(&2));
+    reactor.parts().0.mouthful = Some(usize::MAX);
+    reactor.parts().0.offered.clear();
+    // All of it in one go: of the second no more than a piece had been read.
+    until(&mut reactor, "the rest", |driver| driver.received == 120_000);
+    let offered = &reactor.driver().offered;
+    assert!(offered.iter().any(|&it| it > 50_000), "{offered:?}");
+    assert!(offered.iter().any(|&it| it > 4000 && it <= 4096), "{offered:?}");
 }
