@@ -181,11 +181,19 @@ impl Stream {
     }
 
     #[cfg(feature = "net-tls")]
-    pub(super) fn start_tls(&mut self, config: std::sync::Arc<TlsConfig>) -> io::Result<()> {
+    pub(super) fn start_tls(
+        &mut self,
+        config: std::sync::Arc<TlsConfig>,
+        received: &[u8],
+    ) -> io::Result<()> {
         if self.tls.is_some() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS has begun already"));
         }
-        self.tls = Some(Box::new(Tls::new(config)?));
+        let mut tls = Tls::new(config)?;
+        if !received.is_empty() {
+            tls.begin(received);
+        }
+        self.tls = Some(Box::new(tls));
         Ok(())
     }
 }

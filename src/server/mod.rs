@@ -7,12 +7,15 @@
 mod admission;
 mod args;
 mod bridge;
+mod client_address;
 mod common;
 mod config;
+mod forwarded;
 mod harbour;
 mod log;
 mod pages;
 mod paths;
+mod proxy_protocol;
 mod route;
 mod session;
 mod settings;
@@ -27,6 +30,7 @@ use std::io;
 use crate::net::Address;
 
 pub use args::{Task, UsageError, command};
+pub use client_address::{ForwardedHeader, TrustedProxy};
 pub use config::{Config, History, Listen, SHARDS_MAX, TlsFiles};
 pub use harbour::serve;
 pub use log::{Log, LogFormat, LogGuard};

@@ -1,5 +1,6 @@
 //! One connection's state, from its first byte to its last.
 
+use super::client_address::Guest;
 use crate::http::Requests;
 use crate::net::Token;
 use crate::proto::{Connection, Keepalive};
@@ -15,6 +16,8 @@ pub(super) struct Session {
 /// How far it has come.
 #[derive(Debug)]
 pub(super) enum Stage {
+    /// The PROXY protocol: what has come of its header.
+    Announcing(Vec<u8>),
     /// HTTP: pages, and the request that makes it a WebSocket.
     Visiting(Box<Visit>),
     /// A WebSocket.
@@ -28,6 +31,7 @@ pub(super) enum Stage {
 pub(super) struct Visit {
     pub(super) requests: Requests,
     pub(super) bytes: Vec<u8>,
+    pub(super) guest: Guest,
 }
 
 /// An open WebSocket.
@@ -108,7 +112,7 @@ impl Sessions {
         }
         match &mut self.places.get_mut(index)?.as_mut()?.stage {
             Stage::Talking(talk) => Some((token, talk)),
-            Stage::Visiting(_) | Stage::Over => None,
+            Stage::Announcing(_) | Stage::Visiting(_) | Stage::Over => None,
         }
     }
 

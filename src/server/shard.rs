@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bridge::Bridge;
+use super::client_address::{self, Client, Guest};
 use super::common::Common;
+use super::proxy_protocol::{self, Announced};
 use super::session::{Session, Sessions, Stage, Visit};
 use crate::http::{self, Requests};
 use crate::net::{Close, Closed, Ctx, Driver, Mail, Peer, Stream, Timer, Token};
@@ -66,6 +68,8 @@ pub(super) struct Moving {
     pub(super) bytes: Vec<u8>,
     /// The loop that took it in.
     pub(super) from: u8,
+    /// Whom it is from, which the socket may not tell.
+    pub(super) guest: Guest,
 }
 
 impl Shard {
@@ -95,25 +99,87 @@ impl Shard {
     }
 
     /// A new connection, here or from another loop. False if it is turned away.
-    fn begin(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        token: Token,
-        peer: Option<Peer>,
-        from: Option<u8>,
-    ) -> bool {
-        let visit = Visit { requests: self.requests(), bytes: Vec::new() };
+    fn begin(&mut self, ctx: &mut Ctx<'_>, token: Token, guest: Guest, from: Option<u8>) -> bool {
+        let visit = Visit { requests: self.requests(), bytes: Vec::new(), guest };
         ctx.set_timer(token, DEADLINE, self.common.config.handshake_timeout);
         let conn = self.sessions.begin(token, Stage::Visiting(Box::new(visit)));
         if let Some(from) = from {
             self.borrowed.insert(conn, from);
         }
-        if let Some(Peer::Tcp(address)) = peer
-            && !self.common.admission.admit(conn, address.ip())
-        {
-            tracing::info!(address = %address.ip(), "turned away: this address has its share");
+        // Whom a trusted proxy passes on is counted when the request says who that is.
+        if !guest.speaks_for_others && !self.admits(conn, guest.client) {
             ctx.close(token, Close::Now);
             return false;
+        }
+        true
+    }
+
+    /// Counts a connection in, unless its address has its share.
+    pub(super) fn admits(&self, conn: ConnId, client: Client) -> bool {
+        let admitted = client.ip.is_none_or(|ip| self.common.admission.admit(conn, ip));
+        if !admitted {
+            tracing::info!(address = %client, "turned away: this address has its share");
+        }
+        admitted
+    }
+
+    /// Waits for the PROXY protocol's header, if the peer may speak it.
+    fn await_announcement(&mut self, ctx: &mut Ctx<'_>, token: Token, client: Client) {
+        if !client_address::is_trusted(client, &self.common.config.trusted_proxies) {
+            tracing::info!(address = %client, "turned away: it is no trusted proxy");
+            return ctx.close(token, Close::Now);
+        }
+        self.sessions.begin(token, Stage::Announcing(Vec::new()));
+        ctx.set_timer(token, DEADLINE, self.common.config.handshake_timeout);
+    }
+
+    /// More bytes of a PROXY protocol's header.
+    fn announcing(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        token: Token,
+        mut header: Vec<u8>,
+        bytes: &mut [u8],
+    ) {
+        // Mostly all of it is there.
+        let held = header.len();
+        header.extend_from_slice(bytes);
+        let proxy = Client::of(ctx.remote(token));
+        let trusted = &self.common.config.trusted_proxies;
+        let (guest, used) = match proxy_protocol::read(&header) {
+            Ok(None) => return self.sessions.put(token, Stage::Announcing(header)),
+            Ok(Some((Announced::Client(address), used))) => {
+                (client_address::guest(address.into(), trusted), used)
+            }
+            Ok(Some((Announced::Own, used))) => (client_address::guest(proxy, trusted), used),
+            Ok(Some((Announced::Unknown, used))) => {
+                // Nor is believed what a stranger's requests say.
+                (Guest { client: proxy, speaks_for_others: false }, used)
+            }
+            Err(fault) => {
+                tracing::info!(address = %proxy, %fault, "turned away");
+                return ctx.close(token, Close::Now);
+            }
+        };
+        if !self.begin(ctx, token, guest, None) {
+            return;
+        }
+        let rest = bytes.get_mut(used.saturating_sub(held)..).unwrap_or_default();
+        if !self.start_tls(ctx, token, rest) && !rest.is_empty() {
+            self.heard(ctx, token, rest);
+        }
+    }
+
+    /// Whether the connection speaks TLS from here on; `received` is then taken.
+    fn start_tls(&mut self, ctx: &mut Ctx<'_>, token: Token, received: &[u8]) -> bool {
+        let Some(tls) =
+            self.common.tls.as_ref().filter(|_| Client::of(ctx.remote(token)).ip.is_some())
+        else {
+            return false;
+        };
+        if let Err(error) = ctx.start_tls_with(token, tls.current(), received) {
+            tracing::warn!(%error, "no TLS session");
+            ctx.close(token, Close::Now);
         }
         true
     }
@@ -132,6 +198,7 @@ impl Shard {
         match self.sessions.take(token) {
             Some((conn, Stage::Visiting(visit))) => self.visit(ctx, token, conn, visit, bytes),
             Some((conn, Stage::Talking(talk))) => self.talk(ctx, token, conn, talk, bytes),
+            Some((_, Stage::Announcing(header))) => self.announcing(ctx, token, header, bytes),
             Some((_, Stage::Over)) | None => {}
         }
     }
@@ -151,13 +218,12 @@ impl Shard {
 
     /// Takes a connection of another loop, and the room for it: all loops together never have more.
     fn adopt(&mut self, ctx: &mut Ctx<'_>, moving: Moving) {
-        let Moving { stream, mut bytes, from } = moving;
+        let Moving { stream, mut bytes, from, guest } = moving;
         ctx.set_connections_max(ctx.connections_max() + 1);
         let Ok(token) = ctx.adopt(stream, 0) else {
             return self.give_back_room(ctx, from);
         };
-        let peer = ctx.remote(token);
-        if self.begin(ctx, token, peer, Some(from)) {
+        if self.begin(ctx, token, guest, Some(from)) {
             self.heard(ctx, token, &mut bytes);
         }
     }
@@ -185,7 +251,9 @@ impl Shard {
                 Stage::Talking(_) => talking.push(self.sessions.conn(session.token)),
                 // Who has asked is told; who has not, or who leaves already, needs no word.
                 Stage::Visiting(visit) if visit.requests.is_busy() => {}
-                Stage::Visiting(_) => ctx.close(session.token, Close::Flush),
+                Stage::Visiting(_) | Stage::Announcing(_) => {
+                    ctx.close(session.token, Close::Flush);
+                }
                 Stage::Over => {}
             }
         }
@@ -237,15 +305,13 @@ impl Driver for Shard {
     type Mail = Post;
 
     fn accepted(&mut self, ctx: &mut Ctx<'_>, token: Token, _: usize, peer: Peer) {
-        if !self.begin(ctx, token, Some(peer), None) {
-            return;
+        let client = Client::of(Some(peer));
+        if self.common.config.proxy_protocol {
+            return self.await_announcement(ctx, token, client);
         }
-        if matches!(peer, Peer::Tcp(_))
-            && let Some(tls) = &self.common.tls
-            && let Err(error) = ctx.start_tls(token, tls.current())
-        {
-            tracing::warn!(%error, "no TLS session");
-            ctx.close(token, Close::Now);
+        let guest = client_address::guest(client, &self.common.config.trusted_proxies);
+        if self.begin(ctx, token, guest, None) {
+            self.start_tls(ctx, token, &[]);
         }
     }
 

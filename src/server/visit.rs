@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::client_address::{self, Client, Guest};
 use super::route::Route;
 use super::session::{Stage, Talk, Visit};
 use super::shard::{DEADLINE, HELD, KEEPALIVE, Moving, Post, Shard};
 use crate::http::{self, Event, Framing, Head, Reply, Served, Status};
-use crate::net::{Close, Ctx, Peer, Token};
+use crate::net::{Close, Ctx, Token};
 use crate::proto::handshake::{Answer, Refusal, Request};
 use crate::proto::{Connection, Keepalive};
 use crate::relay::{self, ConnId, Dialect};
@@ -51,7 +52,7 @@ impl Shard {
             let begun = used;
             used += step.used;
             match step.event {
-                Event::Head(head) => match self.judge(ctx, token, conn, &head) {
+                Event::Head(head) => match self.judge(ctx, conn, visit.guest, &head) {
                     Verdict::Answered(answer, body) => {
                         ctx.send_owned(token, &mut self.out);
                         if let Some(body) = body {
@@ -121,7 +122,8 @@ impl Shard {
         match ctx.release(token) {
             Some(stream) => {
                 self.forget(ctx, token);
-                let moving = Moving { stream, bytes: visit.bytes, from: self.number };
+                let (bytes, guest) = (visit.bytes, visit.guest);
+                let moving = Moving { stream, bytes, from: self.number, guest };
                 let post = self.mails.first().map(|mail| mail.post(Post::Adopt(Box::new(moving))));
                 // If that loop has ended, or is swamped, the socket closes here. Else the room for
                 // another goes with it and comes back at its end.
@@ -139,7 +141,7 @@ impl Shard {
         }
     }
 
-    fn judge(&mut self, ctx: &Ctx<'_>, token: Token, conn: ConnId, head: &Head<'_>) -> Verdict {
+    fn judge(&mut self, ctx: &Ctx<'_>, conn: ConnId, guest: Guest, head: &Head<'_>) -> Verdict {
         let request =
             Request::from_parts(head.method(), head.target(), head.minor(), head.fields());
         let route = Route::of(&self.common.config.paths, request.path(), request.query());
@@ -148,7 +150,7 @@ impl Shard {
         if !request.wants_websocket() && (door.is_none() || ours()) {
             return self.answer(head);
         }
-        match self.welcome(ctx, token, conn, head, &request, route) {
+        match self.welcome(ctx, conn, guest, head, &request, route) {
             Ok(verdict) => verdict,
             Err(refusal) => {
                 self.out.clear();
@@ -205,8 +207,8 @@ impl Shard {
     fn welcome(
         &mut self,
         ctx: &Ctx<'_>,
-        token: Token,
         conn: ConnId,
+        guest: Guest,
         head: &Head<'_>,
         request: &Request<'_>,
         route: Option<Route>,
@@ -230,6 +232,10 @@ impl Shard {
         if route.dialect.needs_one_hub() && self.number != 0 {
             return Ok(Verdict::Elsewhere);
         }
+        let client = self.client_of(guest, head);
+        if guest.speaks_for_others && !self.admits(conn, client) {
+            return Err(Refusal::new(429, "this address has its share of connections"));
+        }
         let offered = upgrade.subprotocols();
         let subprotocol = subprotocol(offered, route.dialect, &config.subprotocols);
         let mut connection = Connection::server(Arc::clone(&self.common.codec));
@@ -246,23 +252,33 @@ impl Shard {
         upgrade
             .accept(&answer, &mut self.out)
             .map_err(|error| Refusal::new(500, error.to_string()))?;
-        let (address, port) = match ctx.remote(token) {
-            Some(Peer::Tcp(address)) => (address.ip().to_string(), address.port()),
-            _ => ("unix".to_owned(), 0),
-        };
+        let address = client.to_string();
         let opening = relay::Opening {
             dialect: route.dialect,
             room: route.room.as_deref(),
             user: route.user.as_deref(),
             remote_addr: &address,
-            remote_port: port,
+            remote_port: client.port,
             kept: route.room.as_deref().is_some_and(|room| self.bridge.keeps(room)),
         };
         self.hub
             .open(conn, &opening, &mut self.effects)
             .map_err(|error| Refusal::new(400, error.to_string()))?;
+        tracing::debug!(conn = conn.0, address = %client, "open");
         let keepalive = Keepalive::new(ctx.now());
         Ok(Verdict::Open(Talk { connection, keepalive, dialect: route.dialect }))
+    }
+}
+
+impl Shard {
+    /// Whom a request is from.
+    fn client_of(&self, guest: Guest, head: &Head<'_>) -> Client {
+        let config = &self.common.config;
+        if !guest.speaks_for_others {
+            return guest.client;
+        }
+        let (header, proxies) = (config.forwarded_header, &config.trusted_proxies);
+        client_address::client_of(head.fields(), header, guest.client, proxies)
     }
 }
 

@@ -10,6 +10,7 @@ mod values;
 
 use serde::{Deserialize, Serialize};
 
+use super::client_address::{ForwardedHeader, TrustedProxy};
 pub(super) use layers::{
     FileError, Source, from_environment, from_file, merge, misspelt_variables, table, variable,
     written,
@@ -66,9 +67,40 @@ pub(super) struct Settings {
 
     /// Connections at once from one IP address, loopback like any other; 0 is no limit
     ///
-    /// There is none by default, as all clients behind a proxy, or of one office, share an address.
+    /// There is none by default, as all clients behind a proxy that is not trusted, or of one office, share
+    /// an address.
     #[arg(long, value_name = "N", help_heading = "Who may connect")]
     max_per_ip: Option<Count>,
+
+    /// Believe this proxy (an address, a network such as 10.0.0.0/8, or unix) whom it passes on; may be repeated
+    ///
+    /// The client's address is then taken from the header that --forwarded-header names: the last one that
+    /// is no trusted proxy. It is what --max-per-ip counts, from the upgrade on, and what the log shows. `unix`
+    /// is whoever opens our Unix sockets. Name the proxy's own address and no more: whoever is believed
+    /// can be anybody.
+    #[arg(long, value_name = "ADDR|NET/BITS|unix", help_heading = "Behind a proxy")]
+    trusted_proxy: Option<Vec<TrustedProxy>>,
+
+    /// The header in which trusted proxies name the client: x-forwarded-for, or forwarded (RFC 7239)
+    ///
+    /// Only this one is read: a header that the proxy does not write itself it passes on as the client
+    /// made it up.
+    #[arg(long, value_name = "NAME", help_heading = "Behind a proxy")]
+    forwarded_header: Option<ForwardedHeader>,
+
+    /// Expect the PROXY protocol (version 1 or 2) at the start of every connection, before TLS
+    ///
+    /// Only from proxies that --trusted-proxy names; everybody else is turned away.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        help_heading = "Behind a proxy",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = values::switch
+    )]
+    proxy_protocol: Option<bool>,
 
     /// Largest message, fragments summed and inflated
     ///
