@@ -292,7 +292,10 @@ impl Shard {
             duty = talk.keepalive.duty(ping_after, pong_wait, now);
         }
         match duty {
-            Duty::WaitUntil(due) => ctx.set_timer(token, KEEPALIVE, due.saturating_sub(now)),
+            // An answer brings the next ping nearer than the end that is due without one.
+            Duty::WaitUntil(due) => {
+                ctx.set_timer(token, KEEPALIVE, due.saturating_sub(now).min(ping_after));
+            }
             Duty::Ping | Duty::GiveUp => {
                 tracing::debug!(conn = conn.0, "silent for too long, given up");
                 ctx.close(token, Close::Now);

@@ -341,3 +341,13 @@ fn what_cannot_be_is_told_in_one_sentence() {
     assert_eq!(code, Some(2));
     assert!(said.contains("write 10.0.0.0/8"), "{said}");
 }
+
+#[test]
+fn who_answers_is_pinged_again_when_the_interval_has_passed_and_not_the_patience() {
+    let server = Server::start(&["--ping-interval", "200ms", "--idle-timeout", "10m"]);
+    let stream = from(NEAR, server.addresses[0]);
+    let mut client = Connect::new().over(stream, "ws://localhost/echo").unwrap();
+    for _ in 0..3 {
+        assert_eq!(client.receive().unwrap(), Some(Received::Ping(Vec::new())));
+    }
+}
