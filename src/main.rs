@@ -5,13 +5,19 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use sockeye::net::Address;
-use sockeye::server::{Config, Task, UsageError, serve};
+use sockeye::server::{Config, Task, UsageError, serve, write_manual};
 
 fn main() -> ExitCode {
     match Task::read(env::args_os(), env::vars_os()) {
         Ok(Task::Serve { config, notes }) => run(*config, &notes),
         #[cfg(feature = "bench")]
         Ok(Task::Bench(args)) => sockeye::bench::run(*args),
+        Ok(Task::Manual(folder)) => match write_manual(&folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                fail(&format!("cannot write the manual to {}: {error}", folder.display()), 1)
+            }
+        },
         Ok(Task::Print(text)) => match io::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("cannot print: {error}"), 1),

@@ -8,6 +8,7 @@ mod layers;
 mod readme;
 mod values;
 
+use clap::ValueHint;
 use serde::{Deserialize, Serialize};
 
 use super::client_address::{ForwardedHeader, TrustedProxy};
@@ -32,7 +33,7 @@ pub(super) struct Settings {
     listen: Option<Vec<Address>>,
 
     /// Listen on this Unix socket, for a proxy on this machine; may be repeated
-    #[arg(long, value_name = "PATH", help_heading = "Listening")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, help_heading = "Listening")]
     unix: Option<Vec<String>>,
 
     /// Threads that serve connections, each with its own part of them (1 to 64)
@@ -44,11 +45,11 @@ pub(super) struct Settings {
     /// Speak TLS (https, wss) with this certificate and what leads to its root, in PEM
     ///
     /// Goes with --tls-key. Unix sockets stay plain. SIGHUP reads both files again.
-    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "TLS")]
     tls_cert: Option<String>,
 
     /// The certificate's private key, in PEM
-    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "TLS")]
     tls_key: Option<String>,
 
     /// Let only pages of this origin connect; may be repeated
