@@ -296,12 +296,32 @@ impl Drop for Scene {
 struct Guard(Child);
 
 impl Guard {
+    /// As the program itself ends, if it does so soon: a master then sees to its workers. Else all of its group,
+    /// which is its own.
     fn end(&mut self) {
-        // All of its group, which is its own: a master that is killed leaves its workers behind.
-        let group = format!("-{}", self.0.id());
-        let _ =
-            Command::new("kill").args(["-s", "KILL", "--", &group]).stderr(Stdio::null()).status();
-        let _ = self.0.wait();
+        let (pid, group) = (self.0.id().to_string(), format!("-{}", self.0.id()));
+        let kill = |name: &str, whom: &str| {
+            let mut kill = Command::new("kill");
+            let _ = kill.args(["-s", name, "--", whom]).stderr(Stdio::null()).status();
+        };
+        // Once its end was seen its number may be another's.
+        if !self.is_running() {
+            return;
+        }
+        kill("TERM", &pid);
+        let begin = Instant::now();
+        while self.is_running() {
+            if begin.elapsed() > Duration::from_secs(3) {
+                kill("KILL", &group);
+                let _ = self.0.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn is_running(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
     }
 }
 
