@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use sockeye::net::Address;
-use sockeye::server::{Config, Task, UsageError, serve};
+use sockeye::server::{Config, Task, UsageError, serve, write_manual};
 
 fn main() -> ExitCode {
     match Task::read(env::args_os(), env::vars_os()) {
@@ -14,6 +14,12 @@ fn main() -> ExitCode {
         Ok(Task::Bench(args)) => sockeye::bench::run(*args),
         #[cfg(feature = "connect")]
         Ok(Task::Connect(args)) => sockeye::connect::run(*args),
+        Ok(Task::Manual(folder)) => match write_manual(&folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                fail(&format!("cannot write the manual to {}: {error}", folder.display()), 1)
+            }
+        },
         Ok(Task::Print(text)) => match io::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("cannot print: {error}"), 1),

@@ -198,7 +198,7 @@ impl Ctx<'_> {
     /// wait to be sent, or the configuration takes early data, which an attacker can replay.
     #[cfg(feature = "net-tls")]
     pub fn start_tls(&mut self, token: Token, config: Arc<TlsConfig>) -> io::Result<()> {
-        self.begin_tls(token, TlsSide::Server(config))
+        self.start_tls_with(token, config, &[])
     }
 
     /// The same as the client of a server of this name, for a connection that was [adopted](Self::adopt):
@@ -214,23 +214,41 @@ impl Ctx<'_> {
         config: Arc<TlsClientConfig>,
         name: ServerName<'static>,
     ) -> io::Result<()> {
-        self.begin_tls(token, TlsSide::Client(config, name))?;
-        self.core.mark_dirty(token);
-        Ok(())
+        self.begin_tls(token, TlsSide::Client(config, name), &[])
+    }
+
+    /// The same as [`start_tls`](Self::start_tls) where the peer said something in plain before TLS, as in the PROXY
+    /// protocol: `received` are the bytes behind that, which came with it and are TLS's already. Copies them.
+    ///
+    /// # Errors
+    /// As of [`start_tls`](Self::start_tls). That the bytes are no TLS is none: the connection ends by itself.
+    #[cfg(feature = "net-tls")]
+    pub fn start_tls_with(
+        &mut self,
+        token: Token,
+        config: Arc<TlsConfig>,
+        received: &[u8],
+    ) -> io::Result<()> {
+        self.begin_tls(token, TlsSide::Server(config), received)
     }
 
     #[cfg(feature = "net-tls")]
-    fn begin_tls(&mut self, token: Token, side: TlsSide) -> io::Result<()> {
-        match self.core.get_mut(token) {
-            Some(it) if it.takes_output() => {
-                if it.outbox.is_empty() {
-                    it.stream.start_tls(side)
-                } else {
-                    Err(io::Error::new(io::ErrorKind::InvalidInput, "bytes wait to be sent"))
-                }
-            }
-            _ => Err(io::ErrorKind::NotConnected.into()),
+    fn begin_tls(&mut self, token: Token, side: TlsSide, received: &[u8]) -> io::Result<()> {
+        let it = match self.core.get_mut(token) {
+            Some(it) if it.takes_output() => it,
+            _ => return Err(io::ErrorKind::NotConnected.into()),
+        };
+        if !it.outbox.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "bytes wait to be sent"));
         }
+        it.stream.start_tls(side, received)?;
+        let (failed, owes) = (it.stream.has_failed(), it.owes());
+        if failed {
+            self.core.fail(token);
+        } else if owes {
+            self.core.mark_dirty(token);
+        }
+        Ok(())
     }
 
     /// Whether the connection speaks TLS.

@@ -200,14 +200,18 @@ impl Stream {
     }
 
     #[cfg(feature = "net-tls")]
-    pub(super) fn start_tls(&mut self, side: TlsSide) -> io::Result<()> {
+    pub(super) fn start_tls(&mut self, side: TlsSide, received: &[u8]) -> io::Result<()> {
         if self.tls.is_some() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS has begun already"));
         }
-        self.tls = Some(Box::new(match side {
+        let mut tls = match side {
             TlsSide::Server(config) => Tls::server(config)?,
             TlsSide::Client(config, name) => Tls::client(config, name)?,
-        }));
+        };
+        if !received.is_empty() {
+            tls.begin(received);
+        }
+        self.tls = Some(Box::new(tls));
         Ok(())
     }
 }

@@ -137,6 +137,18 @@ impl Tls {
         Self { session, partial: Vec::new(), flow: Flow::default(), sent: 0, goodbye: false }
     }
 
+    /// Takes the peer's first bytes, which came before there was a session.
+    pub(super) fn begin(&mut self, received: &[u8]) {
+        let (mut partial, mut plain) = (received.to_vec(), Vec::new());
+        let done = self.advance(&mut partial, &mut plain, None);
+        partial.drain(..done);
+        // Before it has heard from us nobody can have said anything but its hello.
+        self.flow.failed |= !plain.is_empty() || partial.len() > PARTIAL_MAX;
+        if !partial.is_empty() && !self.flow.ended && !self.flow.failed {
+            self.partial = partial;
+        }
+    }
+
     /// Reads once, at most `most` bytes, and decrypts all that is whole into `scratch.plain`. A fault of the
     /// peer's is no error here but [`has_failed`](Self::has_failed), as good bytes may stand before it.
     pub(super) fn read(

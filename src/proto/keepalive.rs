@@ -32,7 +32,8 @@ pub struct Keepalive {
 /// What [`Keepalive::duty`] asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Duty {
-    /// Nothing before this moment.
+    /// Nothing before this moment. A sign of life while a ping waits for its answer brings it nearer: ask
+    /// again after `ping_after` at the latest, or when there was one.
     WaitUntil(Duration),
     /// Send a ping now. It is taken as sent.
     Ping,

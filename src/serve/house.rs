@@ -330,7 +330,11 @@ impl<H: Handler> House<H> {
             duty = duty_of(&mut talk.keepalive);
         }
         match duty {
-            Duty::WaitUntil(due) => ctx.set_timer(id.0, KEEPALIVE, due.saturating_sub(now)),
+            // An answer brings the next ping nearer than the end that is due without one.
+            Duty::WaitUntil(due) => {
+                let look = due.saturating_sub(now).min(options.ping_interval);
+                ctx.set_timer(id.0, KEEPALIVE, look);
+            }
             Duty::Ping | Duty::GiveUp => ctx.close(id.0, Close::Now),
         }
     }

@@ -10,6 +10,7 @@ use clap::builder::StyledStr;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::config::Config;
+use super::installing;
 use super::settings::{
     FileError, Settings, Source, from_environment, from_file, merge, misspelt_variables, table,
     variable, written,
@@ -36,6 +37,15 @@ wins over the variable, that over the file, that over the default, each setting 
 anew replaces the whole list.
 
 Exit status: 0 after SIGTERM or SIGINT, 1 if it cannot serve, 2 if it was told what cannot be.";
+
+const COMPLETIONS_HELP: &str = "\
+  bash   sockeye completions bash > /usr/share/bash-completion/completions/sockeye
+  zsh    sockeye completions zsh > /usr/local/share/zsh/site-functions/_sockeye
+  fish   sockeye completions fish > ~/.config/fish/completions/sockeye.fish";
+
+const MAN_HELP: &str = "\
+  sockeye man | man -l -                       read the page of the program
+  sockeye man /usr/local/share/man/man1        install all, for `man sockeye-bench`";
 
 /// A chat relay that speaks WebSocket
 ///
@@ -68,6 +78,18 @@ enum Verb {
     /// Talk to a WebSocket server, at the terminal or in a pipe
     #[cfg(feature = "connect")]
     Connect(Box<crate::connect::Args>),
+    /// Print a script by which a shell completes this program's flags and values
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write those of all commands
+    #[command(after_help = MAN_HELP)]
+    Man {
+        /// Write a page for each command here, as man finds them below /usr/local/share/man/man1
+        dir: Option<PathBuf>,
+    },
 }
 
 #[derive(clap::Args, Debug)]
@@ -102,6 +124,8 @@ pub enum Task {
     /// Talk to a server.
     #[cfg(feature = "connect")]
     Connect(Box<crate::connect::Args>),
+    /// Write the manual's pages into this folder.
+    Manual(PathBuf),
     /// Print this.
     Print(String),
 }
@@ -133,6 +157,11 @@ impl Task {
             Some(Verb::Bench(args)) => return Ok(Self::Bench(args)),
             #[cfg(feature = "connect")]
             Some(Verb::Connect(args)) => return Ok(Self::Connect(args)),
+            Some(Verb::Completions { shell }) => {
+                return Ok(Self::Print(installing::completions(shell)));
+            }
+            Some(Verb::Man { dir: None }) => return Ok(Self::Print(installing::page())),
+            Some(Verb::Man { dir: Some(dir) }) => return Ok(Self::Manual(dir)),
             None => args.serve,
         };
         let ours = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));

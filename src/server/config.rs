@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use super::client_address::{ForwardedHeader, TrustedProxy};
 use super::log::Log;
 use super::metrics::Audience;
 use super::paths::Paths;
@@ -85,8 +86,15 @@ pub struct Config {
     /// Connections at once; more wait in the backlog. Default 100,000.
     pub max_connections: usize,
     /// Connections at once from one IP address, loopback like any other. Default: no limit, since
-    /// behind a proxy everybody has the proxy's address, and an office has one for all.
+    /// behind a proxy that is not trusted everybody has the proxy's address, and an office has one for all.
     pub connections_per_ip_max: Option<usize>,
+    /// Proxies whose word on whom they pass on is believed: the address that counts above and stands in the
+    /// log is the client's then. Default: nobody, as anybody can write such a header.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// The header that they write. Default `X-Forwarded-For`.
+    pub forwarded_header: ForwardedHeader,
+    /// Every connection begins with the PROXY protocol, and comes from one of the trusted. Default: no.
+    pub proxy_protocol: bool,
     /// Of a request's head. Default 16 KiB and 100 headers.
     pub head: HeadLimits,
     /// Limits of the codec, and permessage-deflate if it is on. Default: off, as in ws.
@@ -133,6 +141,9 @@ impl Default for Config {
             subprotocols: Vec::new(),
             max_connections: 100_000,
             connections_per_ip_max: None,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
+            proxy_protocol: false,
             head: HeadLimits::default(),
             codec: proto::Config::default(),
             hub: relay::Config::default(),

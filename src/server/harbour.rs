@@ -15,6 +15,7 @@ use super::bridge::{Bridge, now_ms};
 use super::common::Common;
 use super::config::{Config, Listen, SHARDS_MAX};
 use super::metrics::{Apart, Sources};
+use super::notify;
 use super::shard::{Post, Shard};
 use super::tls::Reloadable;
 use crate::broker::Cluster;
@@ -24,7 +25,8 @@ use crate::net::{Address, ListenOptions, Listener, Mail, Reactor};
 /// gone or [`Config::grace`] has passed. A second signal ends the process at once. SIGHUP reads the
 /// certificate again.
 ///
-/// `listening` is told each address once it can be connected to.
+/// `listening` is told each address once it can be connected to. A service manager that set `NOTIFY_SOCKET`
+/// (systemd's `Type=notify`) is told so, too, and of reloads and the end.
 ///
 /// # Errors
 ///
@@ -44,6 +46,7 @@ pub fn serve(config: Config, mut listening: impl FnMut(&Address)) -> Result<(), 
     for listener in listeners {
         listening(&listener.address().map_err(ServeError::System)?);
     }
+    notify::say(notify::READY);
     let outcome = run(reactors, &mails);
     signals.close();
     let _ = watcher.join();
@@ -159,11 +162,14 @@ fn watch_signals(
         let mut draining = false;
         for signal in signals.forever() {
             if signal == SIGHUP {
+                notify::say(notify::RELOADING);
                 reload(&common);
+                notify::say(notify::READY);
             } else if std::mem::replace(&mut draining, true) {
                 // What a process reports that a signal ended.
                 std::process::exit(128 + signal);
             } else {
+                notify::say(notify::STOPPING);
                 tracing::info!("saying goodbye to everybody; a second signal ends at once");
                 drain(&mails);
             }

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Instant;
 
+use super::client_address::Client;
 use super::metrics::{Ending, dialect_word};
 use crate::net::{Peer, Token};
 use crate::proto::CloseCode;
@@ -73,11 +74,18 @@ impl Lives {
         self.0.get_mut(token.index())?.as_deref_mut()
     }
 
-    /// It became a WebSocket.
-    pub(super) fn upgraded(&mut self, token: Token, name: Name, dialect: Dialect, deflate: bool) {
+    /// It became a WebSocket, of this client, which the socket may not tell.
+    pub(super) fn upgraded(
+        &mut self,
+        token: Token,
+        name: Name,
+        client: Client,
+        dialect: Dialect,
+        deflate: bool,
+    ) {
         if self.of(token).is_some() {
             let dialect = dialect_word(dialect);
-            tracing::debug!(conn = %name, dialect, deflate, "upgraded");
+            tracing::debug!(conn = %name, address = %client, dialect, deflate, "upgraded");
         }
     }
 

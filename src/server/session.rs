@@ -1,5 +1,6 @@
 //! One connection's state, from its first byte to its last.
 
+use super::client_address::Guest;
 use super::metrics::Ending;
 use crate::http::Requests;
 use crate::net::{Closed, Token};
@@ -23,7 +24,7 @@ impl Session {
             _ => None,
         };
         match &self.stage {
-            Stage::Visiting(_) => tcp.unwrap_or(Ending::Http),
+            Stage::Announcing(_) | Stage::Visiting(_) => tcp.unwrap_or(Ending::Http),
             Stage::Talking(talk) => talk.ending.or(tcp).unwrap_or(Ending::Closed),
             Stage::Over(why) => *why,
         }
@@ -33,6 +34,8 @@ impl Session {
 /// How far it has come.
 #[derive(Debug)]
 pub(super) enum Stage {
+    /// The PROXY protocol: what has come of its header.
+    Announcing(Vec<u8>),
     /// HTTP: pages, and the request that makes it a WebSocket.
     Visiting(Box<Visit>),
     /// A WebSocket.
@@ -46,6 +49,7 @@ pub(super) enum Stage {
 pub(super) struct Visit {
     pub(super) requests: Requests,
     pub(super) bytes: Vec<u8>,
+    pub(super) guest: Guest,
 }
 
 /// An open WebSocket.
@@ -135,7 +139,7 @@ impl Sessions {
         }
         match &mut self.places.get_mut(index)?.as_mut()?.stage {
             Stage::Talking(talk) => Some((token, talk)),
-            Stage::Visiting(_) | Stage::Over(_) => None,
+            Stage::Announcing(_) | Stage::Visiting(_) | Stage::Over(_) => None,
         }
     }
 

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use super::answer::Answer;
 use super::bridge::Bridge;
+use super::client_address::{self, Client, Guest};
 use super::common::Common;
 use super::life::{Life, Lives, Name};
 use super::metrics::{Ending, Failure, Meter};
+use super::proxy_protocol::{self, Announced};
 use super::session::{Session, Sessions, Stage, Visit};
 use crate::http::{self, Requests};
 use crate::net::{Close, Closed, Ctx, Driver, Mail, Peer, Stream, Timer, Token};
@@ -40,7 +42,7 @@ pub(super) struct Shard {
     pub(super) mails: Vec<Mail<Post>>,
     pub(super) draining: bool,
     /// Connections that other loops took in and passed on with the room for them.
-    guests: HashMap<ConnId, Guest>,
+    lodgers: HashMap<ConnId, Lodger>,
     /// What is counted here.
     pub(super) meter: Arc<Meter>,
     /// What the log tells of connections.
@@ -55,7 +57,7 @@ pub(super) struct Shard {
 
 /// Whence a connection came that another loop took in.
 #[derive(Clone, Copy, Debug)]
-struct Guest {
+struct Lodger {
     /// To whom the room for it is given back.
     from: u8,
     /// What it was called there.
@@ -85,6 +87,8 @@ pub(super) struct Moving {
     pub(super) from: u8,
     pub(super) name: Name,
     pub(super) life: Option<Box<Life>>,
+    /// Whom it is from, which the socket may not tell.
+    pub(super) guest: Guest,
 }
 
 impl Shard {
@@ -97,7 +101,7 @@ impl Shard {
             sessions: Sessions::new(number),
             mails: Vec::new(),
             draining: false,
-            guests: HashMap::new(),
+            lodgers: HashMap::new(),
             meter: common.metrics.meter(number),
             lives: Lives::default(),
             told: 0,
@@ -121,26 +125,17 @@ impl Shard {
         &mut self,
         ctx: &mut Ctx<'_>,
         token: Token,
-        peer: Option<Peer>,
-        guest: Option<Guest>,
+        guest: Guest,
+        lodger: Option<Lodger>,
     ) -> bool {
-        let visit = Visit { requests: self.requests(), bytes: Vec::new() };
+        let visit = Visit { requests: self.requests(), bytes: Vec::new(), guest };
         ctx.set_timer(token, DEADLINE, self.common.config.handshake_timeout);
         let conn = self.sessions.begin(token, Stage::Visiting(Box::new(visit)));
-        self.meter.sockets.add(1);
-        match guest {
-            Some(guest) => _ = self.guests.insert(conn, guest),
-            None => {
-                self.meter.accepted.add(1);
-                self.lives.begin(token, Name(conn), peer);
-            }
+        if let Some(lodger) = lodger {
+            self.lodgers.insert(conn, lodger);
         }
-        if let Some(Peer::Tcp(address)) = peer
-            && !self.common.admission.admit(conn, address.ip())
-        {
-            let name = self.name(conn);
-            tracing::info!(conn = %name, address = %address.ip(), "turned away: this address has its share");
-            self.meter.failed(Failure::Address);
+        // Whom a trusted proxy passes on is counted when the request says who that is.
+        if !guest.speaks_for_others && !self.admits(conn, guest.client) {
             self.sessions.put(token, Stage::Over(Ending::Address));
             ctx.close(token, Close::Now);
             return false;
@@ -150,7 +145,7 @@ impl Shard {
 
     /// What the log calls it.
     pub(super) fn name(&self, conn: ConnId) -> Name {
-        self.guests.get(&conn).map_or(Name(conn), |guest| guest.name)
+        self.lodgers.get(&conn).map_or(Name(conn), |lodger| lodger.name)
     }
 
     /// Lets whoever counts know how the hub stands.
@@ -159,6 +154,84 @@ impl Shard {
         self.meter.users.set(self.hub.users() as u64);
         self.meter.sessions.set(self.hub.connections() as u64);
         self.meter.rate_limited.set(self.hub.rate_limited());
+    }
+
+    /// Counts a connection in, unless its address has its share.
+    pub(super) fn admits(&self, conn: ConnId, client: Client) -> bool {
+        let admitted = client.ip.is_none_or(|ip| self.common.admission.admit(conn, ip));
+        if !admitted {
+            let name = self.name(conn);
+            tracing::info!(conn = %name, address = %client, "turned away: this address has its share");
+            self.meter.failed(Failure::Address);
+        }
+        admitted
+    }
+
+    /// Waits for the PROXY protocol's header, if the peer may speak it.
+    fn await_announcement(&mut self, ctx: &mut Ctx<'_>, token: Token, client: Client) {
+        self.sessions.begin(token, Stage::Announcing(Vec::new()));
+        if !client_address::is_trusted(client, &self.common.config.trusted_proxies) {
+            return self.no_proxy(ctx, token, client, "it is no trusted proxy");
+        }
+        ctx.set_timer(token, DEADLINE, self.common.config.handshake_timeout);
+    }
+
+    /// Hangs up on one that ought to speak the PROXY protocol and does not, or may not.
+    fn no_proxy(&mut self, ctx: &mut Ctx<'_>, token: Token, peer: Client, why: &str) {
+        let name = self.name(self.sessions.conn(token));
+        tracing::info!(conn = %name, address = %peer, reason = why, "turned away");
+        self.meter.failed(Failure::Proxy);
+        self.sessions.put(token, Stage::Over(Ending::Proxy));
+        ctx.close(token, Close::Now);
+    }
+
+    /// More bytes of a PROXY protocol's header.
+    fn announcing(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        token: Token,
+        mut header: Vec<u8>,
+        bytes: &mut [u8],
+    ) {
+        // Mostly all of it is there.
+        let held = header.len();
+        header.extend_from_slice(bytes);
+        let proxy = Client::of(ctx.remote(token));
+        let trusted = &self.common.config.trusted_proxies;
+        let (guest, used) = match proxy_protocol::read(&header) {
+            Ok(None) => return self.sessions.put(token, Stage::Announcing(header)),
+            Ok(Some((Announced::Client(address), used))) => {
+                (client_address::guest(address.into(), trusted), used)
+            }
+            Ok(Some((Announced::Own, used))) => (client_address::guest(proxy, trusted), used),
+            Ok(Some((Announced::Unknown, used))) => {
+                // Nor is believed what a stranger's requests say.
+                (Guest { client: proxy, speaks_for_others: false }, used)
+            }
+            Err(fault) => return self.no_proxy(ctx, token, proxy, &fault.to_string()),
+        };
+        if !self.begin(ctx, token, guest, None) {
+            return;
+        }
+        let rest = bytes.get_mut(used.saturating_sub(held)..).unwrap_or_default();
+        if !self.start_tls(ctx, token, rest) && !rest.is_empty() {
+            self.heard(ctx, token, rest);
+        }
+    }
+
+    /// Whether the connection speaks TLS from here on; `received` is then taken.
+    fn start_tls(&mut self, ctx: &mut Ctx<'_>, token: Token, received: &[u8]) -> bool {
+        let Some(tls) =
+            self.common.tls.as_ref().filter(|_| Client::of(ctx.remote(token)).ip.is_some())
+        else {
+            return false;
+        };
+        if let Err(error) = ctx.start_tls_with(token, tls.current(), received) {
+            let name = self.name(self.sessions.conn(token));
+            tracing::warn!(conn = %name, %error, "no TLS session");
+            ctx.close(token, Close::Now);
+        }
+        true
     }
 
     /// The reader of a connection's requests, before its first.
@@ -175,6 +248,7 @@ impl Shard {
         match self.sessions.take(token) {
             Some((conn, Stage::Visiting(visit))) => self.visit(ctx, token, conn, visit, bytes),
             Some((conn, Stage::Talking(talk))) => self.talk(ctx, token, conn, talk, bytes),
+            Some((_, Stage::Announcing(header))) => self.announcing(ctx, token, header, bytes),
             Some((_, Stage::Over(_))) | None => {}
         }
     }
@@ -185,8 +259,8 @@ impl Shard {
             let conn = self.sessions.conn(token);
             self.meter.sockets.sub(1);
             self.common.admission.leave(conn);
-            if let Some(guest) = self.guests.remove(&conn) {
-                self.give_back_room(ctx, guest.from);
+            if let Some(lodger) = self.lodgers.remove(&conn) {
+                self.give_back_room(ctx, lodger.from);
             }
             self.hub.close(conn, &mut self.effects);
             self.settle(ctx, None);
@@ -195,15 +269,15 @@ impl Shard {
 
     /// Takes a connection of another loop, and the room for it: all loops together never have more.
     fn adopt(&mut self, ctx: &mut Ctx<'_>, moving: Moving) {
-        let Moving { stream, mut bytes, from, name, life } = moving;
+        let Moving { stream, mut bytes, from, guest, name, life } = moving;
         ctx.set_connections_max(ctx.connections_max() + 1);
         let Ok(token) = ctx.adopt(stream, 0) else {
             self.meter.ended(Ending::Reset);
             return self.give_back_room(ctx, from);
         };
-        let peer = ctx.remote(token);
         self.lives.put(token, life);
-        if self.begin(ctx, token, peer, Some(Guest { from, name })) {
+        self.meter.sockets.add(1);
+        if self.begin(ctx, token, guest, Some(Lodger { from, name })) {
             self.heard(ctx, token, &mut bytes);
         }
     }
@@ -231,7 +305,9 @@ impl Shard {
                 Stage::Talking(_) => talking.push(self.sessions.conn(session.token)),
                 // Who has asked is told; who has not, or who leaves already, needs no word.
                 Stage::Visiting(visit) if visit.requests.is_busy() => {}
-                Stage::Visiting(_) => ctx.close(session.token, Close::Flush),
+                Stage::Visiting(_) | Stage::Announcing(_) => {
+                    ctx.close(session.token, Close::Flush);
+                }
                 Stage::Over(_) => {}
             }
         }
@@ -271,7 +347,10 @@ impl Shard {
             duty = talk.keepalive.duty(ping_after, pong_wait, now);
         }
         match duty {
-            Duty::WaitUntil(due) => ctx.set_timer(token, KEEPALIVE, due.saturating_sub(now)),
+            // An answer brings the next ping nearer than the end that is due without one.
+            Duty::WaitUntil(due) => {
+                ctx.set_timer(token, KEEPALIVE, due.saturating_sub(now).min(ping_after));
+            }
             Duty::Ping | Duty::GiveUp => {
                 talk.ends(Ending::Silent);
                 tracing::debug!(conn = %name, "silent for too long, given up");
@@ -285,16 +364,16 @@ impl Driver for Shard {
     type Mail = Post;
 
     fn accepted(&mut self, ctx: &mut Ctx<'_>, token: Token, _: usize, peer: Peer) {
-        if !self.begin(ctx, token, Some(peer), None) {
-            return;
+        self.meter.sockets.add(1);
+        self.meter.accepted.add(1);
+        self.lives.begin(token, Name(self.sessions.conn(token)), Some(peer));
+        let client = Client::of(Some(peer));
+        if self.common.config.proxy_protocol {
+            return self.await_announcement(ctx, token, client);
         }
-        if matches!(peer, Peer::Tcp(_))
-            && let Some(tls) = &self.common.tls
-            && let Err(error) = ctx.start_tls(token, tls.current())
-        {
-            let name = self.name(self.sessions.conn(token));
-            tracing::warn!(conn = %name, %error, "no TLS session");
-            ctx.close(token, Close::Now);
+        let guest = client_address::guest(client, &self.common.config.trusted_proxies);
+        if self.begin(ctx, token, guest, None) {
+            self.start_tls(ctx, token, &[]);
         }
     }
 
@@ -346,6 +425,11 @@ impl Driver for Shard {
                 Some(Stage::Visiting(visit)) => {
                     let busy = visit.requests.is_busy();
                     self.visit_expired(ctx, token, busy);
+                }
+                Some(Stage::Announcing(_)) => {
+                    self.turned(self.sessions.conn(token), Failure::Timeout);
+                    self.sessions.put(token, Stage::Over(Ending::Timeout));
+                    ctx.close(token, Close::Now);
                 }
                 _ => ctx.close(token, Close::Now),
             },

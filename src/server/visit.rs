@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::client_address::{self, Client, Guest};
 use super::metrics::{self, Audience, Ending, Failure, Format};
 use super::route::Route;
 use super::session::{Stage, Talk, Visit};
 use super::shard::{DEADLINE, HELD, KEEPALIVE, Moving, Post, Shard};
 use crate::http::{self, Event, Framing, Head, Reply, Served, Status};
-use crate::net::{Close, Ctx, Peer, Token};
+use crate::net::{Close, Ctx, Token};
 use crate::proto::handshake::{Answer, Refusal, Request, RequestError};
 use crate::proto::{Connection, Keepalive};
 use crate::relay::{self, ConnId, Dialect};
@@ -63,7 +64,7 @@ impl Shard {
             let begun = used;
             used += step.used;
             match step.event {
-                Event::Head(head) => match self.judge(ctx, token, conn, &head) {
+                Event::Head(head) => match self.judge(ctx, token, conn, visit.guest, &head) {
                     Verdict::Answered(answer, body) => {
                         ctx.send_owned(token, &mut self.out);
                         if let Some(body) = body {
@@ -142,7 +143,8 @@ impl Shard {
                 let name = self.name(self.sessions.conn(token));
                 let life = self.lives.take(token);
                 self.forget(ctx, token);
-                let moving = Moving { stream, bytes: visit.bytes, from: self.number, name, life };
+                let (bytes, guest) = (visit.bytes, visit.guest);
+                let moving = Moving { stream, bytes, from: self.number, guest, name, life };
                 let post = self.mails.first().map(|mail| mail.post(Post::Adopt(Box::new(moving))));
                 // If that loop has ended, or is swamped, the socket closes here. Else the room for
                 // another goes with it and comes back at its end.
@@ -163,20 +165,27 @@ impl Shard {
         }
     }
 
-    fn judge(&mut self, ctx: &Ctx<'_>, token: Token, conn: ConnId, head: &Head<'_>) -> Verdict {
+    fn judge(
+        &mut self,
+        ctx: &Ctx<'_>,
+        token: Token,
+        conn: ConnId,
+        guest: Guest,
+        head: &Head<'_>,
+    ) -> Verdict {
         let request =
             Request::from_parts(head.method(), head.target(), head.minor(), head.fields());
         let route = Route::of(&self.common.config.paths, request.path(), request.query());
         let ours = || {
             self.common.files.has(head.path())
                 || HEALTH.contains(&head.path())
-                || self.shows_metrics(ctx, token, head)
+                || self.shows_metrics(ctx, token, guest, head)
         };
         let door = self.common.config.paths.own_door(request.path());
         if !request.wants_websocket() && (door.is_none() || ours()) {
-            return self.answer(ctx, token, head);
+            return self.answer(ctx, token, guest, head);
         }
-        match self.welcome(ctx, token, conn, head, &request, route) {
+        match self.welcome(ctx, token, conn, guest, head, &request, route) {
             Ok(verdict) => verdict,
             Err(Turned(why, refusal)) => {
                 self.out.clear();
@@ -188,24 +197,26 @@ impl Shard {
     }
 
     /// Counts somebody who gets no WebSocket.
-    fn turned(&self, conn: ConnId, why: Failure) {
+    pub(super) fn turned(&self, conn: ConnId, why: Failure) {
         self.meter.failed(why);
         tracing::debug!(conn = %self.name(conn), reason = why.word(), "refused");
     }
 
     /// Whether this request may see the numbers.
-    fn shows_metrics(&self, ctx: &Ctx<'_>, token: Token, head: &Head<'_>) -> bool {
+    fn shows_metrics(&self, ctx: &Ctx<'_>, token: Token, guest: Guest, head: &Head<'_>) -> bool {
+        // What came by a proxy is nobody's of this machine, wherever the proxy is.
+        let by_proxy = guest.speaks_for_others || self.common.config.proxy_protocol;
         head.path() == METRICS
             && head.framing() == Framing::None
             && match self.common.config.metrics {
-                Audience::Local => metrics::is_local(ctx.remote(token), head),
+                Audience::Local => !by_proxy && metrics::is_local(ctx.remote(token), head),
                 Audience::All => true,
                 Audience::Nobody => false,
             }
     }
 
     /// An ordinary request.
-    fn answer(&mut self, ctx: &Ctx<'_>, token: Token, head: &Head<'_>) -> Verdict {
+    fn answer(&mut self, ctx: &Ctx<'_>, token: Token, guest: Guest, head: &Head<'_>) -> Verdict {
         let mut answer = head.answer();
         if self.draining || head.framing() != Framing::None {
             // Nothing here takes a body; closing saves reading it.
@@ -221,7 +232,7 @@ impl Shard {
                 Served::Head(body) => return Verdict::Answered(answer, Some(body)),
             }
         }
-        let shown = self.shows_metrics(ctx, token, head);
+        let shown = self.shows_metrics(ctx, token, guest, head);
         let page;
         let mut kind = plain;
         let (status, text) = match (head.path(), head.method()) {
@@ -258,11 +269,13 @@ impl Shard {
     }
 
     /// A request for a WebSocket.
+    #[allow(clippy::too_many_arguments, reason = "what is known of a request, each once")]
     fn welcome(
         &mut self,
         ctx: &Ctx<'_>,
         token: Token,
         conn: ConnId,
+        guest: Guest,
         head: &Head<'_>,
         request: &Request<'_>,
         route: Option<Route>,
@@ -286,6 +299,13 @@ impl Shard {
         if route.dialect.needs_one_hub() && self.number != 0 {
             return Ok(Verdict::Elsewhere);
         }
+        let client = self.client_of(guest, head);
+        if guest.speaks_for_others && !self.admits(conn, client) {
+            return Err(Turned(
+                Failure::Address,
+                Refusal::new(429, "this address has its share of connections"),
+            ));
+        }
         let offered = upgrade.subprotocols();
         let subprotocol = subprotocol(offered, route.dialect, &config.subprotocols);
         let mut connection = Connection::server(Arc::clone(&self.common.codec));
@@ -302,23 +322,20 @@ impl Shard {
         upgrade
             .accept(&answer, &mut self.out)
             .map_err(|error| turn(Failure::Internal, 500, error.to_string()))?;
-        let (address, port) = match ctx.remote(token) {
-            Some(Peer::Tcp(address)) => (address.ip().to_string(), address.port()),
-            _ => ("unix".to_owned(), 0),
-        };
+        let address = client.to_string();
         let opening = relay::Opening {
             dialect: route.dialect,
             room: route.room.as_deref(),
             user: route.user.as_deref(),
             remote_addr: &address,
-            remote_port: port,
+            remote_port: client.port,
             kept: route.room.as_deref().is_some_and(|room| self.bridge.keeps(room)),
         };
         self.hub
             .open(conn, &opening, &mut self.effects)
             .map_err(|error| turn(Failure::Name, 400, error.to_string()))?;
         let name = self.name(conn);
-        self.lives.upgraded(token, name, route.dialect, agreed.is_some());
+        self.lives.upgraded(token, name, client, route.dialect, agreed.is_some());
         let keepalive = Keepalive::new(ctx.now());
         Ok(Verdict::Open(Talk { connection, keepalive, dialect: route.dialect, ending: None }))
     }
@@ -326,6 +343,18 @@ impl Shard {
 
 fn turn(why: Failure, status: u16, body: impl Into<Cow<'static, str>>) -> Turned {
     Turned(why, Refusal::new(status, body))
+}
+
+impl Shard {
+    /// Whom a request is from.
+    fn client_of(&self, guest: Guest, head: &Head<'_>) -> Client {
+        let config = &self.common.config;
+        if !guest.speaks_for_others {
+            return guest.client;
+        }
+        let (header, proxies) = (config.forwarded_header, &config.trusted_proxies);
+        client_address::client_of(head.fields(), header, guest.client, proxies)
+    }
 }
 
 /// The native chat's own name if it is offered there; else the first offered that is allowed.

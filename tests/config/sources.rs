@@ -3,7 +3,7 @@
 use crate::program::{Running, Scratch, line, printed, sockeye};
 
 /// For every setting two values that are not its default, as a flag takes them and as a file has them.
-const EVERY: [[&str; 5]; 27] = [
+const EVERY: [[&str; 5]; 30] = [
     ["listen", "127.0.0.1:1", "[::]:2", r#"["127.0.0.1:1"]"#, r#"["[::]:2"]"#],
     ["unix", "/tmp/a", "/tmp/b", r#"["/tmp/a"]"#, r#"["/tmp/b"]"#],
     ["shards", "3", "64", "3", "64"],
@@ -12,6 +12,9 @@ const EVERY: [[&str; 5]; 27] = [
     ["origin", "https://a", "null", r#"["https://a"]"#, r#"["null"]"#],
     ["max-connections", "1", "2", "1", "2"],
     ["max-per-ip", "1", "2", "1", "2"],
+    ["trusted-proxy", "unix", "10.0.0.0/8", r#"["unix"]"#, r#"["10.0.0.0/8"]"#],
+    ["forwarded-header", "forwarded", "x-forwarded-for", r#""forwarded""#, r#""x-forwarded-for""#],
+    ["proxy-protocol", "true", "on", "true", "true"],
     ["max-payload", "1000", "64KiB", "1000", r#""64KiB""#],
     ["deflate", "true", "on", "true", "true"],
     ["rate-messages", "1", "2", "1", "2"],

@@ -216,6 +216,26 @@ fn a_silent_client_is_pinged_and_one_that_does_not_answer_given_up() {
 }
 
 #[test]
+fn who_answers_is_pinged_again_when_the_interval_has_passed() {
+    let (probe, told) = Probe::echo();
+    let options = Options {
+        ping_interval: Duration::from_millis(30),
+        idle_timeout: Duration::from_secs(600),
+        ..Options::default()
+    };
+    let server = Running::with(options, probe);
+    let mut awake = Actor::open(server.addresses[0], "/");
+    opened(&told);
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| awake.watch_for(1, Duration::from_secs(2)));
+        for _ in 0..3 {
+            assert_eq!(next(&told), Told::Pong(Vec::new()));
+        }
+        watching.join().unwrap();
+    });
+}
+
+#[test]
 fn tls_is_spoken_with_a_given_configuration() {
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate =

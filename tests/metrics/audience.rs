@@ -49,6 +49,21 @@ fn a_unix_socket_is_a_proxys() {
 }
 
 #[test]
+fn whoever_comes_by_a_trusted_proxy_is_nobody_of_this_machine() {
+    let server = Server::start(&["--trusted-proxy", "127.0.0.1"]);
+    assert_eq!(status(&get(server.address, "/metrics", "").0), "404");
+    let server = Server::start(&["--trusted-proxy", "127.0.0.1", "--proxy-protocol"]);
+    for header in ["PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n", "PROXY UNKNOWN\r\n"] {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(format!("{header}{request}").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert_eq!(status(&answer), "404", "{header}");
+    }
+}
+
+#[test]
 fn all_are_shown_them_or_nobody_is_if_that_is_set() {
     let proxied = "Host: chat.example.com\r\nX-Forwarded-For: 192.0.2.1\r\n";
     let server = Server::start(&["--metrics", "all"]);

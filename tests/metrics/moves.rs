@@ -26,12 +26,13 @@ struct Action {
 }
 
 /// The table.
-const ACTIONS: [Action; 24] = [
+const ACTIONS: [Action; 25] = [
     Action { name: "a page is asked for", flags: &ONE, run: a_page_is_asked_for },
     Action { name: "every dialect is spoken", flags: &ONE, run: every_dialect_is_spoken },
     Action { name: "handshakes fail", flags: &REFUSING, run: handshakes_fail },
     Action { name: "a request takes too long", flags: &HASTY, run: a_request_takes_too_long },
     Action { name: "an address has its share", flags: &PER_IP, run: an_address_has_its_share },
+    Action { name: "a proxy does not say for whom", flags: &PROXY, run: a_proxy_is_silent },
     Action { name: "TLS is not spoken", flags: &TLS, run: tls_is_not_spoken },
     Action { name: "closes with every code", flags: &ONE, run: closes_with_every_code },
     Action { name: "the server closes", flags: &LIMITED, run: the_server_closes },
@@ -67,6 +68,7 @@ const REFUSING: [&str; 6] =
     ["--shards", "1", "--origin", "https://here.example", "--path", "other=off"];
 const HASTY: [&str; 4] = ["--shards", "1", "--handshake-timeout", "500ms"];
 const PER_IP: [&str; 4] = ["--shards", "1", "--max-per-ip", "1"];
+const PROXY: [&str; 5] = ["--shards", "1", "--proxy-protocol", "--trusted-proxy", "127.0.0.1"];
 const TLS: [&str; 4] = ["--shards", "1", "--tls-cert", "CERT"];
 const LIMITED: [&str; 4] = ["--shards", "1", "--rate-messages", "1"];
 const SILENT: [&str; 6] = ["--shards", "1", "--ping-interval", "100ms", "--idle-timeout", "300ms"];
@@ -291,6 +293,14 @@ fn an_address_has_its_share(watch: &Watch) {
     watch.moves(&[
         "sockeye_handshake_failures_total{reason=address}",
         "sockeye_connections_ended_total{reason=address}",
+    ]);
+}
+
+fn a_proxy_is_silent(watch: &Watch) {
+    assert_eq!(watch.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), "");
+    watch.moves(&[
+        "sockeye_handshake_failures_total{reason=proxy}",
+        "sockeye_connections_ended_total{reason=proxy}",
     ]);
 }
 

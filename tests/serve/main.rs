@@ -11,6 +11,7 @@ mod doors;
 mod golden;
 mod manners;
 mod process;
+mod proxied;
 #[path = "../support/replay.rs"]
 mod replay;
 mod shards;

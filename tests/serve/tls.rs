@@ -17,13 +17,13 @@ use crate::chatter::{CHAT, Chatter};
 use crate::process::{Server, fails};
 
 /// An authority with the files of a server that it has vouched for.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: PathBuf,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -50,7 +50,7 @@ impl Authority {
         std::fs::write(self.path("key"), key.serialize_pem()).unwrap();
     }
 
-    fn serve(&self, arguments: &[&str]) -> Server {
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Server {
         let (cert, key) = (self.path("cert"), self.path("key"));
         Server::start(&[&["--tls-cert", &cert, "--tls-key", &key], arguments].concat())
     }
@@ -73,6 +73,13 @@ impl Authority {
 
     /// A bare TLS connection.
     fn secure(&self, address: SocketAddr) -> Secure {
+        let tcp = TcpStream::connect(address).unwrap();
+        tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        BufReader::new(self.over(tcp))
+    }
+
+    /// TLS over whatever there is, before its first byte.
+    pub(crate) fn over<S: Read + Write>(&self, stream: S) -> StreamOwned<ClientConnection, S> {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
         let config =
@@ -81,10 +88,8 @@ impl Authority {
                 .unwrap()
                 .with_root_certificates(roots)
                 .with_no_client_auth();
-        let tls = ClientConnection::new(Arc::new(config), address.ip().into()).unwrap();
-        let tcp = TcpStream::connect(address).unwrap();
-        tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        BufReader::new(StreamOwned::new(tls, tcp))
+        let name = "localhost".try_into().unwrap();
+        StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), stream)
     }
 }
 

@@ -33,6 +33,8 @@ words! {
     Failure {
         /// More connections from its address than one may have.
         Address = "address",
+        /// No trusted proxy, or none that says by the PROXY protocol whom it passes on.
+        Proxy = "proxy",
         /// The bytes are no request.
         Malformed = "malformed",
         /// The head, or what it declares, is larger than is taken.
@@ -79,6 +81,8 @@ words! {
         Refused = "refused",
         /// Hung up on: its address has its share.
         Address = "address",
+        /// Hung up on: no trusted proxy, or none that says by the PROXY protocol whom it passes on.
+        Proxy = "proxy",
         /// No whole request in time.
         Timeout = "timeout",
         /// The peer began the closing handshake.

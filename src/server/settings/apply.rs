@@ -56,6 +56,9 @@ impl Settings {
             origin: Some(config.origins.iter().cloned().map(Origin).collect()),
             max_connections: count(config.max_connections),
             max_per_ip: count(config.connections_per_ip_max.unwrap_or(0)),
+            trusted_proxy: Some(config.trusted_proxies.clone()),
+            forwarded_header: Some(config.forwarded_header),
+            proxy_protocol: Some(config.proxy_protocol),
             max_payload: Some(Size(config.codec.limits.message_bytes_max)),
             deflate: Some(config.codec.deflate.is_some()),
             rate_messages: Some(Count(messages.map_or(0, NonZeroU32::get))),
@@ -106,6 +109,13 @@ impl Settings {
         }
         if let Some(most) = self.max_per_ip.map(number) {
             config.connections_per_ip_max = (most > 0).then_some(most);
+        }
+        set(&mut config.trusted_proxies, self.trusted_proxy);
+        set(&mut config.forwarded_header, self.forwarded_header);
+        set(&mut config.proxy_protocol, self.proxy_protocol);
+        if config.proxy_protocol && config.trusted_proxies.is_empty() {
+            let why = "is believed of trusted proxies only; name them with trusted-proxy";
+            return fault("proxy-protocol", why);
         }
         set(&mut config.codec.limits.message_bytes_max, self.max_payload.map(|size| size.0));
         if config.codec.limits.message_bytes_max == 0 {
@@ -281,6 +291,7 @@ mod tests {
             ("close-timeout = 0", "close-timeout"),
             ("tls-cert = 'a'", "tls-cert"),
             ("tls-key = 'a'", "tls-key"),
+            ("proxy-protocol = true", "proxy-protocol"),
             ("listen = []", "listen"),
             ("listen = ['[::1]:1', '[::1]:1']", "listen"),
             ("unix = ['/a', '/a']", "unix"),
@@ -294,6 +305,7 @@ mod tests {
         }
         let may_be = [
             "grace = 0",
+            "proxy-protocol = true\ntrusted-proxy = ['unix']",
             "max-per-ip = 0",
             "path = ['ws=/im', 'im=/ws']",
             "shards = 64",

@@ -8,8 +8,10 @@ mod layers;
 mod readme;
 mod values;
 
+use clap::ValueHint;
 use serde::{Deserialize, Serialize};
 
+use super::client_address::{ForwardedHeader, TrustedProxy};
 pub(super) use layers::{
     FileError, Source, from_environment, from_file, merge, misspelt_variables, table, variable,
     written,
@@ -31,7 +33,7 @@ pub(super) struct Settings {
     listen: Option<Vec<Address>>,
 
     /// Listen on this Unix socket, for a proxy on this machine; may be repeated
-    #[arg(long, value_name = "PATH", help_heading = "Listening")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, help_heading = "Listening")]
     unix: Option<Vec<String>>,
 
     /// Threads that serve connections, each with its own part of them (1 to 64)
@@ -43,11 +45,11 @@ pub(super) struct Settings {
     /// Speak TLS (https, wss) with this certificate and what leads to its root, in PEM
     ///
     /// Goes with --tls-key. Unix sockets stay plain. SIGHUP reads both files again.
-    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "TLS")]
     tls_cert: Option<String>,
 
     /// The certificate's private key, in PEM
-    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "TLS")]
     tls_key: Option<String>,
 
     /// Let only pages of this origin connect; may be repeated
@@ -66,9 +68,40 @@ pub(super) struct Settings {
 
     /// Connections at once from one IP address, loopback like any other; 0 is no limit
     ///
-    /// There is none by default, as all clients behind a proxy, or of one office, share an address.
+    /// There is none by default, as all clients behind a proxy that is not trusted, or of one office, share
+    /// an address.
     #[arg(long, value_name = "N", help_heading = "Who may connect")]
     max_per_ip: Option<Count>,
+
+    /// Believe this proxy (an address, a network such as 10.0.0.0/8, or unix) whom it passes on; may be repeated
+    ///
+    /// The client's address is then taken from the header that --forwarded-header names: the last one that
+    /// is no trusted proxy. It is what --max-per-ip counts, from the upgrade on, and what the log shows. `unix`
+    /// is whoever opens our Unix sockets. Name the proxy's own address and no more: whoever is believed
+    /// can be anybody.
+    #[arg(long, value_name = "ADDR|NET/BITS|unix", help_heading = "Behind a proxy")]
+    trusted_proxy: Option<Vec<TrustedProxy>>,
+
+    /// The header in which trusted proxies name the client: x-forwarded-for, or forwarded (RFC 7239)
+    ///
+    /// Only this one is read: a header that the proxy does not write itself it passes on as the client
+    /// made it up.
+    #[arg(long, value_name = "NAME", help_heading = "Behind a proxy")]
+    forwarded_header: Option<ForwardedHeader>,
+
+    /// Expect the PROXY protocol (version 1 or 2) at the start of every connection, before TLS
+    ///
+    /// Only from proxies that --trusted-proxy names; everybody else is turned away.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        help_heading = "Behind a proxy",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = values::switch
+    )]
+    proxy_protocol: Option<bool>,
 
     /// Largest message, fragments summed and inflated
     ///

@@ -51,7 +51,11 @@ fn written() -> String {
         }
         let key = argument.get_id().as_str().replace('_', "-");
         let value = argument.get_value_names().unwrap()[0].replace('|', "\\|");
-        let flag = if key == "deflate" { format!("--{key}") } else { format!("--{key} {value}") };
+        let flag = if ["deflate", "proxy-protocol"].contains(&&*key) {
+            format!("--{key}")
+        } else {
+            format!("--{key} {value}")
+        };
         let default = match defaults.get(&key).and_then(shown) {
             _ if key == "shards" => "the CPUs".to_owned(),
             Some(default) => format!("`{}`", default.replace(", ", "`, `")),

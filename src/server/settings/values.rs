@@ -11,6 +11,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
+use crate::server::client_address::{ForwardedHeader, TrustedProxy};
 use crate::server::log::{Filters, LogFormat};
 use crate::server::metrics::Audience;
 use crate::server::paths::Door;
@@ -353,6 +354,8 @@ macro_rules! written_as_text {
 }
 
 written_as_text! {
+    TrustedProxy: "an address, a network or unix as a string",
+    ForwardedHeader: "a header's name as a string",
     Address: "an address and port as a string",
     Size: "a size as a number or a string",
     Time: "a time as a number or a string",
