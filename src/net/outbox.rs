@@ -116,14 +116,7 @@ impl Outbox {
     pub fn flush(&mut self, to: &mut impl Write, spare: &mut Spare) -> io::Result<(bool, usize)> {
         let mut total = 0;
         while let Some(queue) = &mut self.queue {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let mut used = 0;
-            for (slice, segment) in slices.iter_mut().zip(queue.segments.iter()) {
-                let from = if used == 0 { queue.sent } else { 0 };
-                *slice = IoSlice::new(segment.bytes().get(from..).unwrap_or_default());
-                used += 1;
-            }
-            let written = match to.write_vectored(slices.get(..used).unwrap_or_default()) {
+            let written = match queue.write(to) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => written,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -210,6 +203,22 @@ struct Queue {
 }
 
 impl Queue {
+    /// Offers what waits, once.
+    fn write(&self, to: &mut impl Write) -> io::Result<usize> {
+        if let Some(only) = self.segments.only() {
+            // Mostly: a list of one would cost what it saves.
+            return to.write(only.bytes().get(self.sent..).unwrap_or_default());
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut used = 0;
+        for (slice, segment) in slices.iter_mut().zip(self.segments.iter()) {
+            let from = if used == 0 { self.sent } else { 0 };
+            *slice = IoSlice::new(segment.bytes().get(from..).unwrap_or_default());
+            used += 1;
+        }
+        to.write_vectored(slices.get(..used).unwrap_or_default())
+    }
+
     fn advance(&mut self, written: usize, spare: &mut Spare) {
         self.bytes = self.bytes.saturating_sub(written);
         self.sent += written;
@@ -244,6 +253,11 @@ impl Segments {
 
     fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |others| others.len())
+    }
+
+    /// The first, if there are no others.
+    fn only(&self) -> Option<&Segment> {
+        self.first.as_ref().filter(|_| self.others.as_ref().is_none_or(|others| others.is_empty()))
     }
 
     /// Of the list, which stays while it is empty.

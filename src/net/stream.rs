@@ -237,7 +237,12 @@ pub(super) struct Writer<'a> {
 
 impl Write for Writer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
+        let Stream { socket, tls: None } = &mut *self.stream else {
+            return self.write_vectored(&[IoSlice::new(bytes)]);
+        };
+        let count = socket.write(bytes)?;
+        self.scratch.wire += count as u64;
+        Ok(count)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -268,7 +273,11 @@ impl Socket {
         // Empty ones would be asked about for ever.
         IoSlice::advance_slices(slices, 0);
         while !slices.is_empty() {
-            match self.write_vectored(slices) {
+            let written = match &**slices {
+                [only] => self.write(only),
+                many => self.write_vectored(many),
+            };
+            match written {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     gone += count;
@@ -295,7 +304,11 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.write(bytes),
+        }
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {

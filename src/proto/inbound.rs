@@ -337,6 +337,16 @@ impl Inbound {
         }
     }
 
+    /// Keeps a piece of a message, in a buffer that has room for what else of its frame is there.
+    fn keep(&mut self, input: &Input<'_>, start: usize, end: usize) -> Result<(), Violation> {
+        let partial = self.partial_mut();
+        let piece = input.bytes.get(start..end).unwrap_or_default();
+        let left = partial.frame.as_ref().map_or(0, |frame| frame.remaining);
+        let here = usize::try_from(left).unwrap_or(usize::MAX).min(input.remaining());
+        partial.make_room(piece.len() + here, left.saturating_add(piece.len() as u64));
+        partial.keep(piece)
+    }
+
     /// Finds the next whole message or control frame.
     fn find_message(&mut self, input: &mut Input<'_>) -> Result<Option<Found>, Violation> {
         loop {
@@ -364,10 +374,10 @@ impl Inbound {
             if self.assembly().is_some_and(|message| message.compressed) {
                 self.inflate_all(input, start, end)?;
             } else {
-                self.partial_mut().keep(input.bytes.get(start..end).unwrap_or_default())?;
+                self.keep(input, start, end)?;
             }
             #[cfg(not(feature = "deflate"))]
-            self.partial_mut().keep(input.bytes.get(start..end).unwrap_or_default())?;
+            self.keep(input, start, end)?;
             if let Some(kind) = self.partial_mut().finish_if_arrived()? {
                 return Ok(Some(Found::Data { kind, place: None, fin: true }));
             }

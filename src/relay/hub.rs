@@ -227,11 +227,10 @@ impl Hub {
         self.heard = emptied(heard);
     }
 
-    /// Whether all that [`message`](Self::message) would come to for this connection is [`Effect::Back`], so that
-    /// whoever hears a thousand of them need not ask each time. Holds until it is closed.
-    pub fn echoes(&self, conn: ConnId) -> bool {
+    /// Whether all that [`message`](Self::message) comes to for a connection of the echo dialect is
+    /// [`Effect::Back`], so that whoever hears a thousand of them need not ask each time.
+    pub fn only_echoes(&self) -> bool {
         self.config.rates.is_none()
-            && self.sessions.get(conn).is_some_and(|session| matches!(session.role, Role::Echo))
     }
 
     /// Forgets a connection: its rooms, its ids. What others are told of it is appended. Does nothing

@@ -70,6 +70,7 @@ impl Lives {
         }
     }
 
+    #[inline]
     fn of(&mut self, token: Token) -> Option<&mut Life> {
         self.0.get_mut(token.index())?.as_deref_mut()
     }

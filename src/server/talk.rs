@@ -39,7 +39,7 @@ impl Shard {
         // Of this turn, counted in once.
         let (mut messages, mut answers) = ([0; 2], [0; 2]);
         self.told = 0;
-        let echoes = self.hub.echoes(conn);
+        let echoes = talk.dialect == Dialect::Echo && self.hub.only_echoes();
         let may_deflate = self.common.codec.deflate.is_some();
         loop {
             // A read can hold a thousand messages that each come to a large answer: the others have their
@@ -92,6 +92,14 @@ impl Shard {
             spent += payload.len() + MESSAGE_COST;
             messages[kind as usize] += 1;
             self.lives.heard(token, payload.len());
+            if echoes && payload.len() < LEND_MIN && !may_deflate {
+                // What most are, in as few steps as it takes.
+                if tell(tx, heard, &mut answer.own) {
+                    answers[kind as usize] += 1;
+                    self.lives.said(token, payload.len());
+                }
+                continue;
+            }
             if echoes {
                 let (said, ending, answer) = (&mut answers, &mut talk.ending, &mut answer);
                 let mut own = Own { conn, token, said, heard: None, tx, answer, ending };
@@ -379,12 +387,18 @@ impl Own<'_> {
 }
 
 /// Whether it could be said: not after a close.
-fn write(meter: &Meter, tx: &mut Outbound, message: Message<'_>, out: &mut Vec<u8>) -> bool {
-    let before = out.len();
-    let written = match message {
+#[inline]
+fn tell(tx: &mut Outbound, message: Message<'_>, out: &mut Vec<u8>) -> bool {
+    match message {
         Message::Text(text) => tx.text(text, out).is_ok(),
         Message::Binary(bytes) => tx.binary(bytes, out).is_ok(),
-    };
+    }
+}
+
+/// Whether it could be said: not after a close.
+fn write(meter: &Meter, tx: &mut Outbound, message: Message<'_>, out: &mut Vec<u8>) -> bool {
+    let before = out.len();
+    let written = tell(tx, message, out);
     let frame = out.get(before..).unwrap_or_default();
     // RFC 7692 §6: the bit that tells a compressed message.
     if frame.first().is_some_and(|first| first & 0x40 != 0)

@@ -84,6 +84,26 @@ impl Partial {
         self.control.clear();
     }
 
+    /// Makes room for `here` bytes of the message in progress that have come, of `left` that its frame still
+    /// has: at most twice what has come in all, so that a length that is only declared costs nothing.
+    pub(super) fn make_room(&mut self, here: usize, left: u64) {
+        let (len, capacity) = if self.message.is_some_and(|message| message.kind == Kind::Text) {
+            (self.text.len(), self.text.capacity())
+        } else {
+            (self.bytes.len(), self.bytes.capacity())
+        };
+        if capacity - len >= here {
+            return;
+        }
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        let more = left.min(len.saturating_add(here).saturating_add(here));
+        if self.message.is_some_and(|message| message.kind == Kind::Text) {
+            self.text.reserve_exact(more);
+        } else {
+            self.bytes.reserve_exact(more);
+        }
+    }
+
     /// Keeps the next bytes of the message in progress. Copies them.
     pub(super) fn keep(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         match &mut self.message {
