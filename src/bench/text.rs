@@ -19,9 +19,10 @@ fn write(report: &Report, page: &mut String) -> fmt::Result {
     let plan = &report.shared.plan;
     let tally = &report.tally;
     writeln!(page, "{} of {}", plan.mode.name(), plan.url)?;
-    write!(page, "  {} connections", plan.connections)?;
+    let plural = if plan.connections == 1 { "" } else { "s" };
+    write!(page, "  {} connection{plural}", plan.connections)?;
     if plan.mode == Mode::Broadcast {
-        write!(page, " ({} of them send)", plan.senders)?;
+        write!(page, ", {} of them sending", plan.senders)?;
     }
     write!(page, ", {} thread{}", plan.threads, if plan.threads == 1 { "" } else { "s" })?;
     if plan.senders > 0 {

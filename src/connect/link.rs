@@ -389,18 +389,24 @@ impl Reader {
             let (used, problem) = self.shared.lock().hear(rest, &mut heard);
             self.shared.work.notify_one();
             at += used;
+            let failed = problem.is_some();
             if fault.is_none() {
                 *fault = problem;
             }
-            if heard.is_empty() {
+            let (done, number) = (heard.is_empty(), self.shared.number);
+            if !done {
+                self.gate.pass();
+                if self.shared.lock().over
+                    || self.shared.news.send(News::Heard(number, heard)).is_err()
+                {
+                    return false;
+                }
+            }
+            if failed && self.shared.news.send(News::Failed(number)).is_err() {
+                return false;
+            }
+            if done {
                 break;
-            }
-            self.gate.pass();
-            if self.shared.lock().over {
-                return false;
-            }
-            if self.shared.news.send(News::Heard(self.shared.number, heard)).is_err() {
-                return false;
             }
         }
         // The codec uses up all it is given, but after a violation it takes nothing.
