@@ -172,7 +172,10 @@ type Over = Option<u8>;
 impl Course {
     fn follow(&mut self, news: &Receiver<News>) -> Result<u8, ConnectError> {
         loop {
+            // A server that talks on and on does not put off the end.
+            let overdue = matches!(self.stage, Stage::Closing(moment) if Instant::now() >= moment);
             let told = match self.next_moment() {
+                _ if overdue => None,
                 Some(moment) => {
                     match news.recv_timeout(moment.saturating_duration_since(Instant::now())) {
                         Ok(told) => Some(told),

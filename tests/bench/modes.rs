@@ -138,6 +138,14 @@ fn handshakes_are_counted_one_by_one() {
 }
 
 #[test]
+fn handshakes_that_the_end_of_the_run_cuts_off_are_no_failures() {
+    let url = format!("ws://{}/", serve(Wrong::Hesitates).0);
+    let report = clean(&[&url, "-m", "handshake", "-c", "8", "-d", "200ms", "--warm-up", "0"]);
+    assert_eq!(report["connections"]["opened"], 1, "the trial");
+    assert_eq!(report["connections"]["failed"], 0);
+}
+
+#[test]
 fn connections_come_from_the_addresses_that_were_given() {
     let (address, peers) = serve(Wrong::Nothing);
     let url = format!("ws://{address}/");
