@@ -107,7 +107,10 @@ fn a_server_that_sends_nothing_back_is_asked_whether_it_echoes() {
 #[test]
 fn a_run_of_no_time_blames_nobody_for_being_slow() {
     for _ in 0..5 {
-        let report = report(Wrong::Leaves, "1");
+        let url = format!("ws://{}/", serve(Wrong::Leaves).0);
+        let run = bench(&[&*url, "--json", "-d", "200ms", "--warm-up", "100ms"]);
+        assert_eq!(run.status, Some(1), "{}", run.said);
+        let report = run.json();
         assert!(report["window"]["seconds"].as_f64().unwrap() < 0.1, "{report}");
         assert_eq!(report["warnings"].as_array().unwrap().len(), 0, "{report}");
     }
