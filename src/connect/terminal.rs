@@ -76,8 +76,8 @@ impl Found {
     pub(super) fn restore(&self) {
         if self.editing.swap(false, Ordering::SeqCst) {
             let mut out = io::stdout();
-            // The line under way goes, and with it the mode for pasted text.
-            let _ = out.write_all(b"\r\x1b[J\x1b[?2004l");
+            // The line under way goes, and with it the modes for drawing at once and for pasted text.
+            let _ = out.write_all(b"\x1b[?2026l\r\x1b[J\x1b[?2004l");
             let _ = out.flush();
             if let Some(modes) = &self.modes {
                 let _ = tcsetattr(io::stdin(), OptionalActions::Drain, modes);
@@ -119,7 +119,10 @@ impl Terminal {
         let mut editor: Editor<Hand, FileHistory> =
             Editor::with_config(config).map_err(io::Error::other)?;
         let hidden = Arc::new(AtomicBool::new(false));
-        editor.set_helper(Some(Hand { hidden: Arc::clone(&hidden) }));
+        let (tell_rests, rests) = std::sync::mpsc::channel();
+        let rest = Arc::new(AtomicBool::new(false));
+        let hand = Hand { hidden: Arc::clone(&hidden), rest: Arc::clone(&rest), rests: tell_rests };
+        editor.set_helper(Some(hand));
         for key in [Leave::C, Leave::D] {
             let handler = Leaving { key, found: found.clone(), news: news.clone() };
             let event = KeyEvent::ctrl(if key == Leave::C { 'C' } else { 'D' });
@@ -147,7 +150,7 @@ impl Terminal {
             .spawn(move || edit(editor, prompt, file, &news, &edits))?;
         thread::Builder::new()
             .name("printer".into())
-            .spawn(move || print(&drawn, printer, &draws))?;
+            .spawn(move || print(&drawn, printer, &draws, &Rest { wanted: rest, told: rests }))?;
         Ok(Self { found: found.clone(), pieces, hidden })
     }
 
@@ -202,6 +205,7 @@ fn print(
     pieces: &Receiver<Piece>,
     mut printer: Option<Box<dyn ExternalPrinter + Send>>,
     found: &Found,
+    rest: &Rest,
 ) {
     let mut draw = |text: &str| {
         let beside = printer.as_mut().filter(|_| found.editing.load(Ordering::SeqCst));
@@ -222,15 +226,24 @@ fn print(
                 draw(&text);
             }
             Piece::Last(sender) => {
-                // The editor takes one piece ahead: once it has taken two more, those before are drawn.
+                // The editor takes one piece ahead: once it has taken two more, those before are drawn. With the
+                // next it comes to rest, and leaves the cursor where it is.
                 if found.editing.load(Ordering::SeqCst) {
                     draw(NOTHING);
                     draw(NOTHING);
+                    rest.wanted.store(true, Ordering::SeqCst);
+                    let _ = rest.told.recv_timeout(LAST_DRAWN);
                 }
                 let _ = sender.send(());
             }
         }
     }
+}
+
+/// How the editor is made to draw no more.
+struct Rest {
+    wanted: Arc<AtomicBool>,
+    told: Receiver<()>,
 }
 
 /// A line up and the end of a line: nothing to be seen. The editor ends whatever it prints with a line end.
@@ -283,6 +296,10 @@ impl ConditionalEventHandler for Leaving {
 struct Hand {
     /// Neither prompt nor line are shown any more.
     hidden: Arc<AtomicBool>,
+    /// Nothing is to be drawn any more.
+    rest: Arc<AtomicBool>,
+    /// Told when that is so.
+    rests: Sender<()>,
 }
 
 impl Helper for Hand {}
@@ -298,6 +315,13 @@ impl Highlighter for Hand {
     }
 
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        if self.rest.load(Ordering::SeqCst) {
+            let _ = self.rests.send(());
+            // The thread ends with the process, which is about to.
+            loop {
+                thread::park();
+            }
+        }
         Cow::Borrowed(if self.hidden.load(Ordering::SeqCst) { "" } else { prompt })
     }
 }

@@ -318,6 +318,7 @@ fn ctrl_d_leaves_no_prompt_behind_and_last_words_are_shown() {
     tty.press(CTRL_D);
     assert_eq!(tty.status(), Some(0));
     assert_eq!(tty.lines()[2..], ["< last words", "closed with 1000, normal closure"]);
+    assert_eq!(tty.column(), 0, "a shell's prompt comes next");
     assert!(tty.is_as_found());
     peer.join();
 }
@@ -343,6 +344,7 @@ fn no_message_is_lost_in_the_instant_of_ctrl_d() {
         let (goodbye, before) = lines.split_last().unwrap();
         assert!(before.ends_with(&last), "round {round}, {sent} sent: {lines:#?}");
         assert_eq!(goodbye, "closed with 1000, normal closure");
+        assert_eq!(tty.column(), 0, "round {round}");
     }
 }
 
