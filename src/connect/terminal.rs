@@ -140,7 +140,8 @@ impl Terminal {
                 Err(_) => None,
             };
         let (pieces, drawn) = sync_channel(PIECES_MAX);
-        found.editing.store(true, Ordering::SeqCst);
+        // Otherwise there is nothing to put back.
+        found.editing.store(printer.is_some(), Ordering::SeqCst);
         let edits = Arc::clone(&found.editing);
         // Where what comes is simply written, it would else stand behind the prompt.
         let prompt = if printer.is_some() { PROMPT } else { "" };

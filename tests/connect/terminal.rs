@@ -304,6 +304,16 @@ fn a_terminal_that_cannot_move_its_cursor_gets_plain_lines() {
     tty.press(CTRL_D);
     assert_eq!(tty.status(), Some(0));
     assert!(!tty.raw().contains(&0x1b), "{:?}", String::from_utf8_lossy(&tty.raw()));
+
+    let peer = upgraded(|peer| {
+        peer.frame();
+        peer.send(close(1000, "").unmasked().bytes());
+    });
+    let mut tty = Tty::with(&folder("dumb"), &[&peer.url()], &[("TERM", "dumb")]);
+    tty.until(|lines| lines.len() == 2);
+    tty.press("bye").press(ENTER);
+    assert_eq!(tty.status(), Some(0));
+    assert!(!tty.raw().contains(&0x1b), "{:?}", String::from_utf8_lossy(&tty.raw()));
 }
 
 #[test]
