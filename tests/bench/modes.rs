@@ -179,13 +179,14 @@ fn the_page_for_people_says_the_same() {
     assert_eq!(run.status, Some(0), "{}", run.said);
     for part in [
         "round trips/s",
-        "500 sent, 500 expected, 500 received, 0 lost",
+        "500 sent, 500 expected, 500 received\n  0 lost",
         "p99.9",
         "close codes: 1000: 1",
         "per million",
     ] {
         assert!(run.out.contains(part), "{part:?} in {}", run.out);
     }
+    assert!(run.out.lines().all(|line| line.len() <= 80), "{}", run.out);
     assert_eq!(run.said, "", "no progress where there is no terminal");
 }
 
