@@ -392,3 +392,15 @@ fn a_second_ctrl_c_waits_for_nobody() {
     assert!(tty.is_as_found());
     peer.join();
 }
+
+#[test]
+fn ctrl_c_instead_of_a_password_leaves_the_terminal_as_it_was() {
+    let mut tty = Tty::connect(&folder("no-password"), &["ws://127.0.0.1:1/", "--user", "me"]);
+    tty.until(|lines| lines.first().is_some_and(|it| it.starts_with("Password of me:")));
+    while tty.is_as_found() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    tty.press(CTRL_C);
+    assert_eq!(tty.status(), Some(130));
+    assert!(tty.is_as_found());
+}
