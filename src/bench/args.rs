@@ -17,7 +17,7 @@ use crate::units::duration;
 #[derive(Parser, Debug, Clone)]
 #[command(name = "bench", bin_name = "sockeye bench", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Where to connect, as ws://host:port/path?query, or wss:// for TLS; {conn} in it becomes the connection's number.
+    /// Where to connect, as ws://host:port/path?query, or wss:// for TLS; without a scheme it is ws://. {conn} in it becomes the connection's number.
     #[arg(value_name = "URL")]
     pub(super) url: String,
 

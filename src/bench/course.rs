@@ -18,6 +18,7 @@ use super::plan::{Plan, Until};
 use super::report::{Report, Usage};
 use super::shared::{Figures, Phase, Post, Shared};
 use super::tally::Tally;
+use super::text::grouped;
 use super::watch::{Process, Sockets, descriptors_of};
 use super::worker;
 use crate::net::Mail;
@@ -315,10 +316,10 @@ impl Course<'_> {
         self.bar.set_position(position);
         let per_second = |now: u64, before: u64| (now - before) as f64 / since.as_secs_f64();
         self.bar.set_message(format!(
-            "{} open, {:.0}/s sent, {:.0}/s received",
+            "{} open, {}/s sent, {}/s received",
             figures.opened - figures.gone,
-            per_second(figures.sent, before.sent),
-            per_second(figures.received, before.received),
+            grouped(per_second(figures.sent, before.sent)),
+            grouped(per_second(figures.received, before.received)),
         ));
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use crate::proto::handshake::Refused;
+
 /// Why there are no figures.
 #[derive(Debug)]
 pub(super) enum BenchError {
@@ -64,7 +66,9 @@ impl fmt::Display for BenchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(problem) => f.write_str(problem),
-            Self::Resolve { host, source } => write!(f, "cannot find the host {host}: {source}"),
+            Self::Resolve { host, source } => {
+                write!(f, "cannot find the host {host}: {source}; is the name right?")
+            }
             Self::Connect { address, source } => {
                 let remedy = match source.kind() {
                     io::ErrorKind::ConnectionRefused => "; is the server running?",
@@ -83,10 +87,34 @@ impl fmt::Display for BenchError {
                 f,
                 "the run needs {needed} file descriptors and the limit is {limit}; allow more with `ulimit -n {needed}` or ask for fewer connections"
             ),
-            Self::Process { pid, source } => write!(f, "cannot watch the process {pid}: {source}"),
+            Self::Process { pid, source } => {
+                let why = match source.kind() {
+                    io::ErrorKind::NotFound => "there is none of that number".to_owned(),
+                    _ => source.to_string(),
+                };
+                write!(f, "cannot watch the process {pid}: {why}")
+            }
             Self::System(error) => write!(f, "cannot set up the run: {error}"),
             Self::Output(error) => write!(f, "cannot write the report: {error}"),
         }
+    }
+}
+
+/// What may help where an upgrade was refused, to be put behind it; empty if nobody can tell.
+pub(super) fn remedy(refused: &Refused) -> String {
+    match refused.status {
+        301 | 302 | 303 | 307 | 308 => match refused.header("location") {
+            Some(to) => {
+                let to = to.replacen("http", "ws", usize::from(to.starts_with("http")));
+                format!("; it sends you to {to}, which is not followed by itself")
+            }
+            None => String::new(),
+        },
+        401 => "; log in with ws://NAME:PASSWORD@host/ or --header 'Authorization: ...'".into(),
+        403 => "; some servers ask for a --header 'Origin: ...' they know".into(),
+        404 => "; is the path right?".into(),
+        200 => "; there is a page, and no WebSocket".into(),
+        _ => String::new(),
     }
 }
 

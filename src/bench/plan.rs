@@ -13,7 +13,7 @@ use super::args::{Args, Mode, addresses};
 use super::body::{Body, Stamp, with_conn};
 use super::error::BenchError;
 use crate::client::tls::Trust;
-use crate::client::url::Target;
+use crate::client::url::{Target, in_full};
 use crate::proto::Kind;
 
 /// Everything that the threads need to know, and do not change.
@@ -67,7 +67,8 @@ pub(super) enum Until {
 
 impl Plan {
     pub(super) fn new(args: Args) -> Result<Self, BenchError> {
-        let target = parse(&with_conn(&args.url, 0))?;
+        let url = in_full(&args.url).map_err(BenchError::Usage)?;
+        let target = parse(&with_conn(&url, 0))?;
         let sources = match &args.source_ip {
             None => Vec::new(),
             Some(text) => {
@@ -143,8 +144,8 @@ impl Plan {
             mode: args.mode,
             tls,
             addresses: super::dial::resolve(&target.host, target.port)?,
-            url_varies: args.url.contains("{conn}"),
-            url: args.url,
+            url_varies: url.contains("{conn}"),
+            url,
             target,
             sources,
             connections,

@@ -96,17 +96,21 @@ impl Report {
 
     /// The largest share of the time that a thread of the generator worked.
     pub(super) fn busiest(&self) -> f64 {
-        self.share(self.tally.turns.iter().map(|it| it.ran).max().unwrap_or_default())
+        self.share(self.tally.turns.iter().map(|it| it.ran).max().unwrap_or_default()).min(1.0)
     }
 
     /// The largest share of the time that a thread of the generator wanted to work and got no processor.
     pub(super) fn kept_waiting(&self) -> f64 {
-        self.share(self.tally.turns.iter().map(|it| it.waited).max().unwrap_or_default())
+        self.share(self.tally.turns.iter().map(|it| it.waited).max().unwrap_or_default()).min(1.0)
+    }
+
+    fn window(&self) -> Duration {
+        Duration::from_nanos(self.usage.ended.saturating_sub(self.usage.began))
     }
 
     /// A part of the measured time.
     fn share(&self, part: Duration) -> f64 {
-        let window = Duration::from_nanos(self.usage.ended.saturating_sub(self.usage.began));
+        let window = self.window();
         if window.is_zero() { 0.0 } else { part.as_secs_f64() / window.as_secs_f64() }
     }
 
@@ -117,7 +121,7 @@ impl Report {
 
     /// The figures may be the generator's instead of the server's.
     pub(super) fn is_bottleneck(&self) -> bool {
-        self.busiest() > 0.9
+        self.busiest() > 0.9 && self.window() >= TELLING
     }
 
     pub(super) fn server(&self) -> Option<ServerCost> {
@@ -177,12 +181,21 @@ impl Report {
             ));
         }
         let server_waited = self.server().and_then(|it| it.wait_share).unwrap_or(0.0);
-        if !self.is_bottleneck() && self.kept_waiting().max(server_waited) > 0.1 {
+        if self.window() >= TELLING
+            && !self.is_bottleneck()
+            && self.kept_waiting().max(server_waited) > 0.1
+        {
             warnings.push(format!(
                 "the machine was short of processors: the generator waited for one {:.0} % of the time, the server {:.0} %; the rates are lower and the latencies higher than they need be",
                 self.kept_waiting() * 100.0,
                 server_waited * 100.0
             ));
+        }
+        if self.tally.sent > 0 && self.tally.received == 0 && !self.interrupted {
+            warnings.push(match self.mode() {
+                Mode::Broadcast => "nobody received anything: does the server pass messages on to others at this path?".into(),
+                _ => "nothing came back: does the server echo at this path? For one that passes messages on to others there is --mode broadcast".into(),
+            });
         }
         let plain = self.tally.opened - self.tally.deflated;
         if self.shared.plan.deflate && plain > 0 {
@@ -203,6 +216,9 @@ impl Report {
         warnings
     }
 }
+
+/// A tenth of a second: of a shorter time shares say nothing.
+const TELLING: Duration = Duration::from_millis(100);
 
 pub(super) fn ratio(count: u64, by: f64) -> f64 {
     if by > 0.0 { count as f64 / by } else { 0.0 }

@@ -19,9 +19,10 @@ fn write(report: &Report, page: &mut String) -> fmt::Result {
     let plan = &report.shared.plan;
     let tally = &report.tally;
     writeln!(page, "{} of {}", plan.mode.name(), plan.url)?;
-    write!(page, "  {} connections", plan.connections)?;
+    let plural = if plan.connections == 1 { "" } else { "s" };
+    write!(page, "  {} connection{plural}", plan.connections)?;
     if plan.mode == Mode::Broadcast {
-        write!(page, " ({} of them send)", plan.senders)?;
+        write!(page, ", {} of them sending", plan.senders)?;
     }
     write!(page, ", {} thread{}", plan.threads, if plan.threads == 1 { "" } else { "s" })?;
     if plan.senders > 0 {
@@ -68,16 +69,19 @@ fn write(report: &Report, page: &mut String) -> fmt::Result {
         plot(page, "handshake, from connect to 101", &tally.opening)?;
     }
     if matches!(plan.mode, Mode::Echo | Mode::Broadcast) {
-        writeln!(
-            page,
-            "\nmessages\n  {} sent, {} expected, {} received, {} lost, {} late or double, {} skipped, {} other",
+        let [sent, expected, received, lost, late, skipped, other] = [
             tally.sent,
             tally.expected,
             tally.received,
             tally.lost(),
             tally.late,
             tally.skipped,
-            tally.other
+            tally.other,
+        ]
+        .map(|count| grouped(count as f64));
+        writeln!(
+            page,
+            "\nmessages\n  {sent} sent, {expected} expected, {received} received\n  {lost} lost, {late} late or double, {skipped} skipped, {other} other",
         )?;
     }
     writeln!(
@@ -95,7 +99,8 @@ fn write(report: &Report, page: &mut String) -> fmt::Result {
     }
     costs(report, page)?;
     for warning in report.warnings() {
-        writeln!(page, "\nwarning: {warning}")?;
+        writeln!(page)?;
+        wrap(page, &format!("warning: {warning}"))?;
     }
     Ok(())
 }
@@ -115,29 +120,28 @@ fn costs(report: &Report, page: &mut String) -> fmt::Result {
             }
             None => writeln!(page)?,
         }
-        let kib = |bytes: u64| bytes / 1024;
+        let kib = |bytes: u64| grouped((bytes / 1024) as f64);
         writeln!(
             page,
-            "  resident  {} KiB before, {} KiB with all connections, {} KiB at the end",
+            "  resident  {} KiB before, {} KiB with all open, {} KiB at the end",
             kib(cost.before.rss),
             kib(cost.opened.rss),
             kib(cost.end.rss)
         )?;
-        if let Some(each) = cost.rss_each {
+        if let Some(each) = cost.rss_each.filter(|_| tells_of_each(report)) {
             write!(page, "  a connection  {each:.0} bytes resident")?;
             if let Some(each) = cost.private_each {
                 write!(page, ", {each:.0} bytes private")?;
             }
-            writeln!(
-                page,
-                " (whole pages, and without what a server freed before: ask a fresh one, by thousands)"
-            )?;
+            writeln!(page, "\n                (whole pages; of a fresh server, and by thousands)")?;
         }
     }
-    if let Some(cost) = report.kernel().filter(|_| report.shared.plan.pid.is_some()) {
+    if let Some(cost) =
+        report.kernel().filter(|_| report.shared.plan.pid.is_some() && tells_of_each(report))
+    {
         write!(
             page,
-            "kernel (the whole machine, both ends)\n  {:+} sockets, {:+} KiB of buffers",
+            "\nkernel (the whole machine, both ends)\n  {:+} sockets, {:+} KiB of buffers",
             cost.sockets,
             cost.buffers / 1024
         )?;
@@ -157,6 +161,28 @@ fn costs(report: &Report, page: &mut String) -> fmt::Result {
         report.own_cpu().as_secs_f64(),
         report.busiest() * 100.0
     )
+}
+
+/// Whether what one connection takes stands out from what all else does meanwhile.
+fn tells_of_each(report: &Report) -> bool {
+    report.mode() == Mode::Idle || report.tally.opened >= 1000
+}
+
+/// Breaks a sentence between words, where a usual terminal ends.
+fn wrap(page: &mut String, sentence: &str) -> fmt::Result {
+    let mut column = 0;
+    for word in sentence.split(' ') {
+        if column > 0 && column + 1 + word.len() > COLUMNS {
+            page.push_str("\n  ");
+            column = 2;
+        } else if column > 0 {
+            page.push(' ');
+            column += 1;
+        }
+        page.push_str(word);
+        column += word.len();
+    }
+    writeln!(page)
 }
 
 fn what(mode: Mode) -> &'static str {
@@ -207,7 +233,7 @@ fn mebi(report: &Report, bytes: u64) -> String {
 }
 
 /// `1234567.8` as `1,234,568`.
-fn grouped(number: f64) -> String {
+pub(super) fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -218,6 +244,9 @@ fn grouped(number: f64) -> String {
     }
     text
 }
+
+/// Characters of a line of text.
+const COLUMNS: usize = 80;
 
 /// Characters of the longest bar.
 const BAR: u32 = 40;
@@ -231,6 +260,14 @@ mod tests {
         assert_eq!(grouped(7.4), "7");
         assert_eq!(grouped(999.0), "999");
         assert_eq!(grouped(1_234_567.8), "1,234,568");
+    }
+
+    #[test]
+    fn a_sentence_is_broken_between_words() {
+        let (mut page, sentence) = (String::new(), "ten bytes ".repeat(20));
+        wrap(&mut page, sentence.trim_end()).unwrap();
+        assert!(page.lines().count() == 3 && page.lines().all(|it| it.len() <= COLUMNS), "{page}");
+        assert_eq!(page.split_whitespace().count(), 40);
     }
 
     #[test]

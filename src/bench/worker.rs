@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::args::Mode;
 use super::entropy;
-use super::error::BenchError;
+use super::error::{self, BenchError};
 use super::line::{Bytes, Line};
 use super::plan::{Pace, Until};
 use super::shared::{Phase, Post, Shared};
@@ -164,6 +164,9 @@ impl Worker {
     }
 
     fn adopt(&mut self, ctx: &mut Ctx<'_>, tcp: TcpStream, conn: u32, began: u64) {
+        if self.job.phase >= Phase::Drain {
+            return self.cut_off();
+        }
         match self.begin(ctx, tcp, conn, began) {
             Ok(()) => {}
             Err(problem) => self.not_opened(problem),
@@ -177,9 +180,6 @@ impl Worker {
         conn: u32,
         began: u64,
     ) -> Result<(), String> {
-        if self.job.phase >= Phase::Drain {
-            return Err("the run ended before it was open".into());
-        }
         let (mut nonce, mut out) = ([0; 16], Vec::new());
         if self.shared.plan.raw {
             let token = self.enrol(ctx, tcp)?;
@@ -226,6 +226,12 @@ impl Worker {
         shared.dialler.done();
     }
 
+    /// The run ended before it was open, which is no fault of the server's: not counted.
+    fn cut_off(&mut self) {
+        self.publish();
+        self.shared.dialler.done();
+    }
+
     fn with_request<T>(
         &self,
         conn: u32,
@@ -257,12 +263,16 @@ impl Worker {
             let response = match ResponseReader::new(request, HeadLimits::default()).read(head) {
                 Ok(None) => return Ok(None),
                 Ok(Some(response)) => response,
-                Err(ResponseError::Refused(refused)) => return Err(refused.to_string()),
+                Err(ResponseError::Refused(refused)) => {
+                    return Err(format!("{refused}{}", error::remedy(&refused)));
+                }
                 // A record of TLS: an alert about our request.
                 Err(_) if head.starts_with(&[0x15, 3]) => {
                     return Err("it speaks TLS there; give wss://".to_owned());
                 }
-                Err(error) => return Err(format!("handshake failed: {error}")),
+                Err(error) => {
+                    return Err(format!("handshake failed: {error}; {NO_WEBSOCKET}"));
+                }
             };
             let mut connection =
                 Connection::client(Arc::clone(&self.codec), |bytes: &mut [u8]| {
@@ -509,13 +519,13 @@ impl Driver for Worker {
             Stage::Opening { .. } => {
                 let problem = match why {
                     Closed::Failed(kind) => {
-                        format!("the connection broke before it was open: {kind}")
+                        format!("the connection broke before it was open: {kind}; {NO_WEBSOCKET}")
                     }
                     Closed::Tls => tls_problem(ctx.tls_fault(token)),
-                    _ if self.job.phase >= Phase::Drain => {
-                        "the run ended before it was open".into()
-                    }
-                    _ => "the server closed the connection before it answered".to_owned(),
+                    _ if self.job.phase >= Phase::Drain => return self.cut_off(),
+                    _ => format!(
+                        "the server closed the connection before it answered; {NO_WEBSOCKET}"
+                    ),
                 };
                 self.not_opened(problem);
             }
@@ -536,7 +546,13 @@ impl Driver for Worker {
         if timer == OPENING {
             if self.sessions.get_mut(token.index()).and_then(Option::take).is_some() {
                 let seconds = self.shared.plan.timeout.as_secs_f64();
-                self.not_opened(format!("no answer to the handshake within {seconds} s"));
+                self.not_opened(match ctx.tls_fault(token) {
+                    // A server that is none waits for us, and we for it.
+                    fault @ Some(_) => tls_problem(fault),
+                    None => {
+                        format!("no answer to the handshake within {seconds} s; {NO_WEBSOCKET}")
+                    }
+                });
             }
         } else {
             self.job.tally.error(format!(
@@ -569,6 +585,9 @@ fn tls_problem(fault: Option<String>) -> String {
     format!("no TLS with the server: {fault}{remedy}")
 }
 
+/// What may be wrong where nobody answers as a WebSocket server does.
+const NO_WEBSOCKET: &str =
+    "is there a WebSocket server on this port, and does the URL rightly say ws:// or wss://?";
 /// What looking for something to do takes at most.
 const LOOK_TAKES_MAX: Duration = Duration::from_micros(20);
 /// How long the loop sleeps at most when nothing happens.

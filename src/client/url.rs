@@ -51,6 +51,25 @@ impl Target {
     }
 }
 
+/// The URL that a person means who leaves the scheme out. The error is one sentence with its remedy.
+#[cfg(any(feature = "bench", feature = "connect"))]
+pub(crate) fn in_full(text: &str) -> Result<String, String> {
+    if text.contains("://") {
+        return Ok(text.to_owned());
+    }
+    let end = text.find(['/', '?', '#']).unwrap_or(text.len());
+    let (place, path) = text.split_at(end);
+    let port = place.strip_prefix(':').unwrap_or(place);
+    // A URL takes a lone number for an address.
+    if port.is_empty() || port.bytes().all(|it| it.is_ascii_digit()) {
+        return Err(format!(
+            "{text:?} names no host; for this machine write localhost:{}{path}",
+            if port.is_empty() { "8080" } else { port }
+        ));
+    }
+    Ok(format!("ws://{text}"))
+}
+
 /// The error for a URL that cannot be opened.
 pub(super) fn not_opened(url: &str, problem: &str) -> ClientError {
     ClientError::Url { url: without_userinfo(url), problem: problem.into() }

@@ -89,6 +89,7 @@ fn watch_signals(news: Sender<News>, found: Found) -> Result<(), ConnectError> {
                 found.restore();
                 std::process::exit(INTERRUPTED.into());
             }
+            found.leave();
             let _ = news.send(News::Quit);
         }
     };
@@ -96,7 +97,7 @@ fn watch_signals(news: Sender<News>, found: Found) -> Result<(), ConnectError> {
 }
 
 /// 128 and the number of SIGINT, as shells report it.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 enum Shown {
     Screen(Screen),
@@ -171,7 +172,10 @@ type Over = Option<u8>;
 impl Course {
     fn follow(&mut self, news: &Receiver<News>) -> Result<u8, ConnectError> {
         loop {
+            // A server that talks on and on does not put off the end.
+            let overdue = matches!(self.stage, Stage::Closing(moment) if Instant::now() >= moment);
             let told = match self.next_moment() {
+                _ if overdue => None,
                 Some(moment) => {
                     match news.recv_timeout(moment.saturating_duration_since(Instant::now())) {
                         Ok(told) => Some(told),
@@ -217,7 +221,18 @@ impl Course {
                 Ok(None)
             }
             News::Ended(number, end) if number == self.number => self.ended(end),
-            News::Opened(..) | News::Heard(..) | News::Drained(_) | News::Ended(..) => Ok(None),
+            News::Failed(number) if number == self.number => {
+                // Once: a server that talks on wins no time by it.
+                if self.stage == Stage::Open {
+                    self.stage = Stage::Closing(Instant::now() + CLOSE_WAIT);
+                }
+                Ok(None)
+            }
+            News::Opened(..)
+            | News::Heard(..)
+            | News::Drained(_)
+            | News::Failed(_)
+            | News::Ended(..) => Ok(None),
             News::Typed(line) => self.typed(&line),
             News::Read(first, batch) => {
                 self.input.pending = Some((first, batch));

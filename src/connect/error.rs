@@ -62,6 +62,11 @@ pub(super) fn sentence(error: &ClientError, plan: &Plan) -> String {
         ClientError::Connect { .. } | ClientError::Url { .. } | ClientError::Proxy(_) => {
             error.to_string()
         }
+        ClientError::Tls(problem) if days_ago(problem).is_some() => format!(
+            "cannot open {}: the server's certificate expired {} days ago",
+            plan.shown_url,
+            days_ago(problem).unwrap_or_default()
+        ),
         other => format!("cannot open {}: {other}", plan.shown_url),
     };
     match hint {
@@ -78,6 +83,24 @@ pub(super) fn status_line(refusal: &Refusal) -> String {
 /// The system's resolver has no kind of its own for its errors.
 fn is_lookup(error: &io::Error) -> bool {
     error.raw_os_error().is_none() && error.to_string().starts_with("failed to lookup")
+}
+
+/// How long ago a certificate expired, where the fault tells it in seconds.
+fn days_ago(fault: &str) -> Option<u64> {
+    let (_, after) = fault.split_once("certificate expired")?;
+    let (before, _) = after.split_once(" seconds ago")?;
+    let seconds: u64 = before.rsplit(['(', ' ']).next()?.parse().ok()?;
+    Some(seconds / (24 * 60 * 60))
+}
+
+/// Whether the server ended it in the middle of the handshake.
+fn is_hang_up(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
+fn secure_url(plan: &Plan) -> String {
+    format!("wss{}", plan.shown_url.trim_start_matches("http").trim_start_matches("ws"))
 }
 
 fn hint(error: &ClientError, plan: &Plan) -> Option<String> {
@@ -99,15 +122,31 @@ fn hint(error: &ClientError, plan: &Plan) -> Option<String> {
             "name the certificate of its authority with --ca FILE".into()
         }
         ClientError::Tls(problem) if problem.contains("CaUsedAsEndEntity") => {
-            "its certificate is an authority's own, which only --insecure believes".into()
+            "its certificate is an authority's own: make it one with basicConstraints CA:FALSE, or take --insecure".into()
         }
-        ClientError::Tls(problem) if problem.contains("NotValidForName") => {
-            "the certificate is for another name than the URL has".into()
+        ClientError::Tls(problem) if problem.contains("not valid for name") => {
+            "write the URL with a name that the certificate has".into()
+        }
+        ClientError::Tls(problem) if problem.contains("certificate expired") => {
+            "it is for its operator to renew, unless the clock of this machine is wrong; --insecure believes it all the same".into()
+        }
+        ClientError::Tls(problem) if problem.contains("not valid yet") => {
+            "is the clock of this machine right?".into()
         }
         ClientError::Tls(problem) if problem.contains("InvalidContentType") => {
             format!("the server may speak no TLS on this port; try {}", plain_url())
         }
+        // The first byte of TLS's answers to what is none.
+        ClientError::Handshake(answer) if !secure && answer.to_string().contains("0x15 at byte 0") => {
+            format!("it speaks TLS on this port: write {}", secure_url(plan))
+        }
+        ClientError::Io(error) if is_hang_up(error) && secure => {
+            "does it speak TLS on this port? ws:// is without".into()
+        }
         ClientError::Handshake(_) if !secure => {
+            "is there a WebSocket server on this port? If it speaks TLS, write wss://".into()
+        }
+        ClientError::Io(error) if is_hang_up(error) => {
             "is there a WebSocket server on this port? If it speaks TLS, write wss://".into()
         }
         ClientError::Proxy(answer) if answer.starts_with("407") => {

@@ -8,6 +8,7 @@ use std::net::Shutdown;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use rustls::ClientConnection;
 
@@ -27,6 +28,9 @@ const BATCHES_MAX: usize = 4;
 
 /// Above this a server that pings and does not read gets its pongs later.
 const BACKED_UP_BYTES: usize = 64 << 10;
+
+/// A tenth of a second for a write that has come to its end to say so.
+const WRITTEN_WAIT: Duration = Duration::from_millis(100);
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -64,6 +68,8 @@ struct Shared {
     state: Mutex<State>,
     /// The writer has something to do.
     work: Condvar,
+    /// The writer knows what became of what it had taken.
+    wrote: Condvar,
 }
 
 struct State {
@@ -111,8 +117,8 @@ impl Link {
             heard: 0,
         };
         state.encrypt()?;
-        let (state, work) = (Mutex::new(state), Condvar::new());
-        let shared = Arc::new(Shared { number, news, socket, state, work });
+        let (state, work, wrote) = (Mutex::new(state), Condvar::new(), Condvar::new());
+        let shared = Arc::new(Shared { number, news, socket, state, work, wrote });
         let gate = Gate::new(BATCHES_MAX);
         let reader = Reader { shared: Arc::clone(&shared), gate: gate.clone(), plain: unread };
         thread::Builder::new().name("reader".into()).spawn(move || reader.run())?;
@@ -200,6 +206,7 @@ impl Shared {
             let left = self.write_out(&taken);
             state = self.lock();
             state.writing = left;
+            self.wrote.notify_all();
             if left > 0 {
                 // What the server said before it went is still read, and the reader tells the end.
                 return;
@@ -375,7 +382,13 @@ impl Reader {
                 }
             }
         }
-        let ended = self.shared.lock().connection.receive_eof();
+        // What the server has taken is not to be called unsent because its end was faster than the writer.
+        let state = self.shared.lock();
+        let busy = |state: &mut State| state.writing > 0 && !state.over;
+        let waited = self.shared.wrote.wait_timeout_while(state, WRITTEN_WAIT, busy);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let ended = state.connection.receive_eof();
+        drop(state);
         let fault = fault.filter(|_| ended == Ended::Abrupt);
         let _ = self.shared.news.send(News::Ended(self.shared.number, End { ended, fault }));
     }
@@ -389,18 +402,24 @@ impl Reader {
             let (used, problem) = self.shared.lock().hear(rest, &mut heard);
             self.shared.work.notify_one();
             at += used;
+            let failed = problem.is_some();
             if fault.is_none() {
                 *fault = problem;
             }
-            if heard.is_empty() {
+            let (done, number) = (heard.is_empty(), self.shared.number);
+            if !done {
+                self.gate.pass();
+                if self.shared.lock().over
+                    || self.shared.news.send(News::Heard(number, heard)).is_err()
+                {
+                    return false;
+                }
+            }
+            if failed && self.shared.news.send(News::Failed(number)).is_err() {
+                return false;
+            }
+            if done {
                 break;
-            }
-            self.gate.pass();
-            if self.shared.lock().over {
-                return false;
-            }
-            if self.shared.news.send(News::Heard(self.shared.number, heard)).is_err() {
-                return false;
             }
         }
         // The codec uses up all it is given, but after a violation it takes nothing.

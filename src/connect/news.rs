@@ -14,6 +14,8 @@ pub(super) enum News {
     Heard(u32, Vec<Received>),
     /// All that was to be written is written.
     Drained(u32),
+    /// The server broke the protocol: nothing more is said, and its end of TCP is waited for.
+    Failed(u32),
     /// The connection is over.
     Ended(u32, End),
     /// A person entered this line.

@@ -9,7 +9,7 @@ use super::error::ConnectError;
 use super::{password, trust};
 use crate::client::opening::Wish;
 use crate::client::proxy::Proxy;
-use crate::client::url::{Target, without_userinfo};
+use crate::client::url::{Target, in_full, without_userinfo};
 use crate::client::{ClientError, Connect, basic};
 use crate::proto::deflate::Deflate;
 
@@ -104,10 +104,7 @@ pub(super) enum Output {
 impl Plan {
     /// Checks what was asked for. May ask a person for the password.
     pub(super) fn new(args: Args) -> Result<Self, ConnectError> {
-        let url = match args.url.contains("://") {
-            true => args.url,
-            false => format!("ws://{}", args.url),
-        };
+        let url = in_full(&args.url).map_err(usage)?;
         let target = Target::parse(&url).map_err(|error| ConnectError::Usage(error.to_string()))?;
         if args.unix.is_some() && target.tls {
             return Err(usage("there is no TLS over a Unix socket; write the URL as ws://"));

@@ -158,11 +158,16 @@ impl Face for Screen {
     }
 
     fn closed(&mut self, goodbye: &Goodbye) -> io::Result<()> {
+        self.flush()?;
         if goodbye.normal {
-            self.aside(&goodbye.sentence())
+            self.aside(&goodbye.sentence())?;
         } else {
-            self.problem(&goodbye.sentence())
+            self.problem(&goodbye.sentence())?;
         }
+        if let Some(line) = &self.line {
+            line.print_surely(std::mem::take(&mut self.page));
+        }
+        Ok(())
     }
 
     fn refused(&mut self, why: &str, error: &ClientError) -> io::Result<()> {

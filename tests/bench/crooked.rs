@@ -29,6 +29,10 @@ pub(crate) enum Wrong {
     Breaks,
     /// Every second connection is refused with 503.
     Refuses,
+    /// Every handshake but the first takes a second.
+    Hesitates,
+    /// After the handshake there is a close with 1013.
+    Leaves,
 }
 
 /// Serves for as long as the test runs, and tells where its clients come from.
@@ -86,7 +90,18 @@ fn talk(mut stream: TcpStream, wrong: Wrong, nth: usize, room: Option<Room>) {
     if let Some(room) = &room {
         room.lock().unwrap().push((nth, stream.try_clone().unwrap()));
     }
-    stream.write_all(&out).unwrap();
+    if matches!(wrong, Wrong::Hesitates) && nth > 0 {
+        thread::sleep(Duration::from_secs(1));
+    }
+    if matches!(wrong, Wrong::Leaves) {
+        let code = CloseCode::new(1013).unwrap();
+        let frame = CloseFrame { code, reason: "" };
+        connection.split_mut().1.close(Some(frame), &mut out).unwrap();
+    }
+    // One that was cut off takes nothing.
+    if stream.write_all(&out).is_err() {
+        return;
+    }
     let mut said = Vec::new();
     let (mut count, mut kept) = (0, None);
     loop {

@@ -1,5 +1,6 @@
 //! What cannot begin: one sentence, with its remedy, and a status.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use crate::process::{Server, bench};
@@ -26,7 +27,7 @@ fn a_port_where_nobody_listens() {
 
 #[test]
 fn a_url_that_is_none() {
-    sentence(&["localhost:8080"], 2, &["localhost:8080", "ws"]);
+    sentence(&[":8080/echo"], 2, &["write localhost:8080/echo"]);
     sentence(&["ftp://localhost/"], 2, &["ws or wss"]);
     sentence(&["ws://localhost/#x"], 2, &["%23"]);
 }
@@ -43,6 +44,49 @@ fn a_page_that_is_no_websocket() {
     sentence(&[&[&*server.url("/echo")][..], &wrong].concat(), 1, &["/echo", "403"]);
     let good = ["-H", "Origin: https://example.com", "-n", "5"];
     assert_eq!(bench(&[&[&*server.url("/echo")][..], &good].concat()).status, Some(0));
+}
+
+#[test]
+fn a_url_without_a_scheme_is_ws() {
+    let server = Server::start(&[]);
+    let run = bench(&[server.url("/echo").trim_start_matches("ws://"), "-n", "5"]);
+    assert_eq!(run.status, Some(0), "{}", run.said);
+}
+
+#[test]
+fn what_may_help_is_said() {
+    let moved = "HTTP/1.1 301 Moved\r\nLocation: https://example.com/x\r\n\r\n";
+    for (answer, part) in [
+        ("HTTP/1.1 401 Unauthorized\r\n\r\n", "--header 'Authorization: ...'"),
+        (moved, "it sends you to wss://example.com/x"),
+        ("HTTP/1.1 200 OK\r\n\r\n", "no WebSocket"),
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "is there a WebSocket server on this port"),
+        ("", "is there a WebSocket server on this port"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let peer = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        sentence(&[&url], 1, &[part]);
+        peer.join().unwrap();
+    }
+}
+
+#[test]
+fn a_server_without_tls_that_waits_for_more_is_found_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("wss://{}/", listener.local_addr().unwrap());
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"SSH-2.0-OpenSSH_9.6\r\n").unwrap();
+        // Neither read nor closed while the run lasts.
+        stream
+    });
+    sentence(&[&url, "--timeout", "300ms"], 1, &["does it speak TLS there?"]);
+    drop(peer.join().unwrap());
 }
 
 #[test]

@@ -138,6 +138,14 @@ fn handshakes_are_counted_one_by_one() {
 }
 
 #[test]
+fn handshakes_that_the_end_of_the_run_cuts_off_are_no_failures() {
+    let url = format!("ws://{}/", serve(Wrong::Hesitates).0);
+    let report = clean(&[&url, "-m", "handshake", "-c", "8", "-d", "200ms", "--warm-up", "0"]);
+    assert_eq!(report["connections"]["opened"], 1, "the trial");
+    assert_eq!(report["connections"]["failed"], 0);
+}
+
+#[test]
 fn connections_come_from_the_addresses_that_were_given() {
     let (address, peers) = serve(Wrong::Nothing);
     let url = format!("ws://{address}/");
@@ -171,13 +179,14 @@ fn the_page_for_people_says_the_same() {
     assert_eq!(run.status, Some(0), "{}", run.said);
     for part in [
         "round trips/s",
-        "500 sent, 500 expected, 500 received, 0 lost",
+        "500 sent, 500 expected, 500 received\n  0 lost",
         "p99.9",
         "close codes: 1000: 1",
         "per million",
     ] {
         assert!(run.out.contains(part), "{part:?} in {}", run.out);
     }
+    assert!(run.out.lines().all(|line| line.len() <= 80), "{}", run.out);
     assert_eq!(run.said, "", "no progress where there is no terminal");
 }
 

@@ -95,3 +95,25 @@ fn a_byte_that_is_lost_without_frames_is_noticed() {
     assert_eq!(messages["received"], 40, "{messages}");
     assert_eq!(messages["lost"], 8, "{messages}");
 }
+
+#[test]
+fn a_server_that_sends_nothing_back_is_asked_whether_it_echoes() {
+    let server = crate::process::Server::start(&[]);
+    let run = bench(&[&server.url("/broadcast"), "-n", "5", "--timeout", "300ms"]);
+    assert_eq!(run.status, Some(1), "{}", run.said);
+    let out = run.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(out.contains("does the server echo at this path?"), "{out}");
+    assert!(run.out.lines().all(|line| line.len() <= 80), "{}", run.out);
+}
+
+#[test]
+fn a_run_of_no_time_blames_nobody_for_being_slow() {
+    for _ in 0..5 {
+        let url = format!("ws://{}/", serve(Wrong::Leaves).0);
+        let run = bench(&[&*url, "--json", "-d", "200ms", "--warm-up", "100ms"]);
+        assert_eq!(run.status, Some(1), "{}", run.said);
+        let report = run.json();
+        assert!(report["window"]["seconds"].as_f64().unwrap() < 0.1, "{report}");
+        assert_eq!(report["warnings"].as_array().unwrap().len(), 0, "{report}");
+    }
+}

@@ -1,11 +1,13 @@
 //! How it ends, what status that is, and when it comes back.
 
 use std::net::TcpListener;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
 use crate::peer::{Peer, scripted, upgraded};
-use crate::process::{begin, say};
+use crate::process::{PATIENCE, begin, say};
+use crate::pty::ticks;
 use crate::support::{close, text};
 
 type Script = Box<dyn FnOnce(&mut Peer) + Send>;
@@ -51,6 +53,28 @@ fn a_server_that_breaks_the_protocol_is_told_and_reported() {
     run.expect(1, "");
     assert!(run.said.contains("the server broke the protocol"), "{}", run.said);
     assert_eq!(peer.join()[..2], 1002u16.to_be_bytes());
+}
+
+#[test]
+fn a_server_that_breaks_the_protocol_and_stays_is_left_and_costs_nothing_meanwhile() {
+    let (tell, told) = channel();
+    let peer = upgraded(move |peer| {
+        peer.send([0x83, 0x00]);
+        // It holds on, and ends nothing.
+        told.recv_timeout(PATIENCE)
+    });
+    let running = begin(&[&peer.url(), "-m", "hi"]);
+    // By now it would close, as nothing comes.
+    thread::sleep(Duration::from_millis(1500));
+    let before = ticks(running.pid());
+    thread::sleep(Duration::from_secs(1));
+    let spent = ticks(running.pid()) - before;
+    let run = running.end();
+    assert_eq!(run.status, Some(1));
+    assert!(run.said.contains("the server broke the protocol: reserved opcode"), "{}", run.said);
+    assert!(spent <= 5, "{spent} ticks of 10 ms in a second of waiting");
+    tell.send(()).unwrap();
+    peer.join().unwrap();
 }
 
 #[test]

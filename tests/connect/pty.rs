@@ -79,6 +79,11 @@ impl Tty {
         lines.lines().filter(|line| !line.is_empty()).map(|it| it.trim_end().to_owned()).collect()
     }
 
+    /// Where the cursor stands in its line, counted from 0.
+    pub fn column(&self) -> u16 {
+        self.seen.lock().unwrap().parser.screen().cursor_position().1
+    }
+
     /// Everything that was written to the terminal.
     pub fn raw(&self) -> Vec<u8> {
         self.seen.lock().unwrap().raw.clone()

@@ -133,3 +133,29 @@ fn a_password_is_in_no_list_of_processes_and_in_no_error() {
     let run = say(&["ws://me:hush@127.0.0.1:1/"]);
     assert!(!run.said.contains("hush"), "{}", run.said);
 }
+
+#[test]
+fn who_hangs_up_or_speaks_tls_is_suspected_to_be_no_websocket_server() {
+    let peer = scripted(drop);
+    sentence(&[&peer.url()], 1, &["is there a WebSocket server on this port?", "wss://"]);
+    let peer = scripted(drop);
+    sentence(&[&peer.url().replace("ws", "wss")], 1, &["does it speak TLS on this port?"]);
+    // An alert of TLS about a request that is none of its records.
+    let peer = scripted(|mut peer| {
+        peer.request();
+        peer.send([0x15, 3, 1, 0, 2, 2, 70]);
+    });
+    sentence(&[&peer.url()], 1, &[&format!("write wss://{}/", peer.address)]);
+}
+
+#[test]
+fn a_port_without_a_host_is_asked_for_one() {
+    for (given, meant) in [
+        ("8080", "localhost:8080"),
+        (":8080/echo?x", "localhost:8080/echo?x"),
+        ("/echo", "localhost:8080/echo"),
+    ] {
+        let said = sentence(&[given], 2, &["names no host"]);
+        assert!(said.ends_with(&format!("write {meant}\n")), "{said}");
+    }
+}

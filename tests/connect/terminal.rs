@@ -1,6 +1,7 @@
 //! A person at a terminal: types, edits, brings lines back, and sees what comes without losing what is typed.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::Duration;
@@ -298,8 +299,108 @@ fn a_terminal_that_cannot_move_its_cursor_gets_plain_lines() {
     let mut tty = Tty::with(&folder("dumb"), &[&server.url("/echo")], &[("TERM", "dumb")]);
     tty.until(|lines| lines.first().is_some_and(|it| it.starts_with("connected")));
     tty.press("hello").press(ENTER);
-    tty.until(|lines| lines.iter().any(|it| it.ends_with("< hello")));
+    // No prompt, behind which what comes would stand.
+    tty.ends_with(&["hello", "< hello"]);
     tty.press(CTRL_D);
     assert_eq!(tty.status(), Some(0));
     assert!(!tty.raw().contains(&0x1b), "{:?}", String::from_utf8_lossy(&tty.raw()));
+
+    let peer = upgraded(|peer| {
+        peer.frame();
+        peer.send(close(1000, "").unmasked().bytes());
+    });
+    let mut tty = Tty::with(&folder("dumb"), &[&peer.url()], &[("TERM", "dumb")]);
+    tty.until(|lines| lines.len() == 2);
+    tty.press("bye").press(ENTER);
+    assert_eq!(tty.status(), Some(0));
+    assert!(!tty.raw().contains(&0x1b), "{:?}", String::from_utf8_lossy(&tty.raw()));
+}
+
+#[test]
+fn ctrl_d_leaves_no_prompt_behind_and_last_words_are_shown() {
+    let peer = upgraded(|peer| {
+        assert_eq!(peer.frame().1, 1000u16.to_be_bytes());
+        peer.send(text("last words").unmasked().bytes());
+        peer.send(close(1000, "").unmasked().bytes());
+    });
+    let mut tty = Tty::connect(&folder("leave"), &[&peer.url()]);
+    ready(&tty);
+    tty.press(CTRL_D);
+    assert_eq!(tty.status(), Some(0));
+    assert_eq!(tty.lines()[2..], ["< last words", "closed with 1000, normal closure"]);
+    assert_eq!(tty.column(), 0, "a shell's prompt comes next");
+    assert!(tty.is_as_found());
+    peer.join();
+}
+
+#[test]
+fn no_message_is_lost_in_the_instant_of_ctrl_d() {
+    for round in 0..10 {
+        let peer = upgraded(|peer| {
+            let mut sent = 0;
+            while peer.hears_nothing_for(Duration::from_millis(1)) {
+                sent += 1;
+                peer.send(text(sent.to_string()).unmasked().bytes());
+            }
+            peer.send(close(1000, "").unmasked().bytes());
+            sent
+        });
+        let mut tty = Tty::connect(&folder("instant"), &[&peer.url(), "--no-history"]);
+        tty.until(|lines| lines.iter().any(|it| it == "< 20"));
+        tty.press(CTRL_D);
+        assert_eq!(tty.status(), Some(0));
+        let (sent, lines) = (peer.join(), tty.lines());
+        let last: Vec<String> = (sent - 9..=sent).map(|it| format!("< {it}")).collect();
+        let (goodbye, before) = lines.split_last().unwrap();
+        assert!(before.ends_with(&last), "round {round}, {sent} sent: {lines:#?}");
+        assert_eq!(goodbye, "closed with 1000, normal closure");
+        assert_eq!(tty.column(), 0, "round {round}");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_flood() {
+    let peer = upgraded(|peer| {
+        let batch = binary([0; 14]).unmasked().bytes().repeat(4096);
+        while peer.stream.write_all(&batch).is_ok() {}
+    });
+    let mut tty = Tty::connect(&folder("flood"), &[&peer.url()]);
+    tty.until(|lines| lines.iter().any(|it| it == "< binary, 14 bytes"));
+    thread::sleep(Duration::from_millis(500));
+    tty.press(CTRL_C);
+    tty.until(|lines| lines.iter().any(|it| it.ends_with("bytes more came and are not shown")));
+    // It answers no close.
+    assert_eq!(tty.status(), Some(1));
+    assert!(tty.is_as_found());
+    peer.join();
+}
+
+#[test]
+fn a_second_ctrl_c_waits_for_nobody() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let peer = upgraded(move |peer| {
+        peer.frame();
+        tell.send(()).unwrap();
+        while peer.hears_nothing_for(Duration::from_millis(100)) {}
+    });
+    let mut tty = Tty::connect(&folder("second"), &[&peer.url()]);
+    ready(&tty);
+    tty.press(CTRL_C);
+    told.recv().unwrap();
+    tty.press(CTRL_C);
+    assert_eq!(tty.status(), Some(130));
+    assert!(tty.is_as_found());
+    peer.join();
+}
+
+#[test]
+fn ctrl_c_instead_of_a_password_leaves_the_terminal_as_it_was() {
+    let mut tty = Tty::connect(&folder("no-password"), &["ws://127.0.0.1:1/", "--user", "me"]);
+    tty.until(|lines| lines.first().is_some_and(|it| it.starts_with("Password of me:")));
+    while tty.is_as_found() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    tty.press(CTRL_C);
+    assert_eq!(tty.status(), Some(130));
+    assert!(tty.is_as_found());
 }

@@ -176,3 +176,27 @@ fn a_message_over_the_limit_is_refused() {
     assert!(run.said.contains("2000") && run.said.contains("1024"), "{}", run.said);
     assert_eq!(server.join()[..2], 1009u16.to_be_bytes());
 }
+
+#[test]
+fn a_certificate_that_will_not_do_is_told_with_the_way_out() {
+    let told = |params: CertificateParams, part: &str| {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let (cert, key) = (file("cert", &certificate.pem()), file("key", &key.serialize_pem()));
+        let server = Server::start(&["--tls-cert", &cert, "--tls-key", &key]);
+        let run = say(&with(&format!("wss://{}/echo", server.address), &["--ca", &cert]));
+        run.expect(1, "");
+        assert!(run.said.contains(part), "{part:?} in {}", run.said);
+    };
+    let named = |name: &str| CertificateParams::new([name.to_owned()]).unwrap();
+    let mut expired = named("127.0.0.1");
+    expired.not_after = rcgen::date_time_ymd(2024, 2, 1);
+    told(expired, " days ago; it is for its operator to renew");
+    let mut early = named("127.0.0.1");
+    early.not_before = rcgen::date_time_ymd(4000, 1, 1);
+    told(early, "is the clock of this machine right?");
+    told(named("other.example"), "write the URL with a name that the certificate has");
+    let mut authority = named("127.0.0.1");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    told(authority, "basicConstraints CA:FALSE, or take --insecure");
+}

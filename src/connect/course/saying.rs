@@ -135,8 +135,11 @@ impl Course {
     /// Begins the closing handshake; nothing happens where it has begun.
     pub(super) fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), ConnectError> {
         if self.stage == Stage::Open {
-            // It fails where the server was faster, which is news to come.
-            let _ = self.say(Ask::Close(code, reason.to_owned()));
+            let said = self.say(Ask::Close(code, reason.to_owned()));
+            if said.is_err() {
+                // The server was faster, which is news to come; but it is waited for no longer than for an answer.
+                self.stage = Stage::Closing(Instant::now() + CLOSE_WAIT);
+            }
         }
         Ok(())
     }
