@@ -86,13 +86,19 @@ impl Answer {
         sent
     }
 
-    /// Drops what was to be said.
+    /// Drops what was to be said, and memory beyond what most turns take.
     pub(super) fn clear(&mut self) {
         self.own.clear();
+        if self.own.capacity() > ANSWER_KEPT_MAX {
+            self.own = Vec::new();
+        }
         self.lent.clear();
         self.lent_bytes = 0;
     }
 }
+
+/// 1 MiB: twice the answers of a turn. One message that came back large must not pin memory for ever.
+const ANSWER_KEPT_MAX: usize = 1 << 20;
 
 /// Where the bytes of a read stand in memory, to tell payloads that stand there from others.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +123,17 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_large_answer_leaves_no_large_buffer() {
+        let mut answer = Answer::default();
+        answer.own.resize(ANSWER_KEPT_MAX, 0);
+        answer.clear();
+        assert!(answer.own.capacity() >= ANSWER_KEPT_MAX, "what is usual is kept");
+        answer.own.resize(ANSWER_KEPT_MAX + 1, 0);
+        answer.clear();
+        assert_eq!(answer.own.capacity(), 0);
+    }
 
     #[test]
     fn a_part_of_a_read_is_known_and_nothing_else() {
