@@ -89,6 +89,7 @@ fn platform() -> Result<Arc<ClientConfig>, ClientError> {
 }
 
 /// What to do about a fault of the server's TLS, to be put behind it; empty if nobody can tell.
+#[cfg(feature = "bench")]
 pub(crate) fn remedy(fault: &str) -> &'static str {
     let is = |signs: &[&str]| signs.iter().any(|sign| fault.contains(sign));
     if is(&["CaUsedAsEndEntity"]) {

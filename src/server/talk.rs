@@ -41,10 +41,11 @@ impl Shard {
         self.told = 0;
         let echoes = talk.dialect == Dialect::Echo && self.hub.only_echoes();
         let may_deflate = self.common.codec.deflate.is_some();
+        let answers_max = if echoes && !may_deflate { ECHO_ANSWERS_MAX } else { TURN_ANSWERS_MAX };
         loop {
             // A read can hold a thousand messages that each come to a large answer: the others have their
             // turn between, and what waits for this peer does not grow beyond its marks at once.
-            let enough = answer.len() >= TURN_ANSWERS_MAX || spent + self.told >= TURN_BYTES_MAX;
+            let enough = answer.len() >= answers_max || spent + self.told >= TURN_BYTES_MAX;
             if enough && input.remaining() > 0 {
                 break;
             }
@@ -455,8 +456,10 @@ const MESSAGE_COST: usize = 256;
 /// What each receiver of a message for many counts. A fraction of a message of its own: a crowded room is
 /// told some dozen messages in one turn, so that each socket is written to once for all of them.
 const RECEIVER_COST: usize = 32;
-/// Bytes of answers that one turn of one peer may bring: twice a read, so that echoing one is one turn.
-const TURN_ANSWERS_MAX: usize = 512 << 10;
+/// Bytes of answers that one turn of one peer may bring: a socket's usual send buffer.
+const TURN_ANSWERS_MAX: usize = 64 << 10;
+/// The same of an echo, which is as long as what asks for it: twice a read, so that echoing one is one turn.
+const ECHO_ANSWERS_MAX: usize = 512 << 10;
 /// Shorter payloads are copied: 4 KiB cost less to copy than two slices more in the system call.
 const LEND_MIN: usize = 4 << 10;
 /// What was put together of many reads is not put into another buffer, but offered to the socket from

@@ -10,26 +10,31 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     frame(first, payload, true, None)
 }
 
-/// Pours one flood into several connections of which none is ever read.
-fn unread(trial: &Trial, target: &str, unit: &[u8]) {
+/// Pours one flood into several connections of which none is ever read. No more than `most` is taken of it.
+fn unread_after(trial: &Trial, target: &str, unit: &[u8], most: usize) {
     let many = unit.repeat((64 << 10) / unit.len());
     thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
                 let mut greedy = upgrade(trial.address(), target, None);
-                let taken = pour(&mut greedy, &many, 64 << 20);
+                let taken = pour(&mut greedy, &many, most);
                 // Its own sending must come to a halt: nothing else bounds what it is owed.
-                assert!(taken < 64 << 20, "{taken} bytes were answered into the void");
+                assert!(taken < most, "{taken} bytes were answered into the void");
                 thread::sleep(Duration::from_millis(500));
             });
         }
     });
 }
 
+fn unread(trial: &Trial, target: &str, unit: &[u8]) {
+    unread_after(trial, target, unit, 64 << 20);
+}
+
 #[test]
 fn a_ping_flood_whose_answers_are_never_read_costs_bounded_memory() {
     let trial = Trial::start(&[]);
-    unread(&trial, "/echo", &masked(0x89, &[7; 125]));
+    // Of a read that holds two thousand pings some sixty are answered: it takes longer until that is too much.
+    unread_after(&trial, "/echo", &masked(0x89, &[7; 125]), 512 << 20);
     trial.survived();
 }
 
