@@ -581,8 +581,10 @@ impl Driver for Worker {
 /// Why there is no TLS, and what to do about it.
 fn tls_problem(fault: Option<String>) -> String {
     let fault = fault.unwrap_or_else(|| "the session broke".to_owned());
-    let remedy = crate::client::tls::remedy(&fault);
-    format!("no TLS with the server: {fault}{remedy}")
+    match crate::client::tls::remedy(&fault) {
+        Some(remedy) => format!("no TLS with the server: {fault}; {remedy}"),
+        None => format!("no TLS with the server: {fault}"),
+    }
 }
 
 /// What may be wrong where nobody answers as a WebSocket server does.

@@ -88,19 +88,26 @@ fn platform() -> Result<Arc<ClientConfig>, ClientError> {
     }
 }
 
-/// What to do about a fault of the server's TLS, to be put behind it; empty if nobody can tell.
-#[cfg(feature = "bench")]
-pub(crate) fn remedy(fault: &str) -> &'static str {
-    let is = |signs: &[&str]| signs.iter().any(|sign| fault.contains(sign));
-    if is(&["CaUsedAsEndEntity"]) {
-        "; the server shows an authority's own certificate: make it one with basicConstraints CA:FALSE"
-    } else if is(&["UnknownIssuer", "BadSignature"]) {
-        "; name the authority that signed its certificate by --ca"
-    } else if is(&["InvalidContentType", "corrupt message"]) {
-        "; does it speak TLS there? ws:// is without"
-    } else {
-        ""
-    }
+/// What may help against a fault of the server's TLS, as rustls tells it; `None` if nobody can tell.
+#[cfg(any(feature = "bench", feature = "connect"))]
+pub(crate) fn remedy(fault: &str) -> Option<&'static str> {
+    const REMEDIES: [(&str, &str); 7] = [
+        (
+            "CaUsedAsEndEntity",
+            "its certificate is an authority's own: make it one with basicConstraints CA:FALSE",
+        ),
+        ("UnknownIssuer", "name the authority that signed its certificate with --ca FILE"),
+        ("BadSignature", "name the authority that signed its certificate with --ca FILE"),
+        ("not valid for name", "write the URL with a name that the certificate has"),
+        (
+            "certificate expired",
+            "it is for its operator to renew, unless the clock of this machine is wrong",
+        ),
+        ("not valid yet", "is the clock of this machine right?"),
+        ("InvalidContentType", "does it speak TLS there? ws:// is without"),
+    ];
+    let known = REMEDIES.iter().find(|(sign, _)| fault.contains(sign));
+    known.map(|(_, remedy)| *remedy)
 }
 
 fn tls(problem: String) -> ClientError {

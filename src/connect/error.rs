@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::plan::Plan;
-use crate::client::{ClientError, Refusal};
+use crate::client::{ClientError, Refusal, tls};
 
 /// Why it ended before it began, or could not go on.
 #[derive(Debug)]
@@ -118,26 +118,23 @@ fn hint(error: &ClientError, plan: &Plan) -> Option<String> {
             "is the address right, and does a firewall stand between? --timeout gives it longer"
                 .into()
         }
-        ClientError::Tls(problem) if problem.contains("UnknownIssuer") => {
-            "name the certificate of its authority with --ca FILE".into()
-        }
-        ClientError::Tls(problem) if problem.contains("CaUsedAsEndEntity") => {
-            "its certificate is an authority's own: make it one with basicConstraints CA:FALSE, or take --insecure".into()
-        }
-        ClientError::Tls(problem) if problem.contains("not valid for name") => {
-            "write the URL with a name that the certificate has".into()
-        }
-        ClientError::Tls(problem) if problem.contains("certificate expired") => {
-            "it is for its operator to renew, unless the clock of this machine is wrong; --insecure believes it all the same".into()
-        }
-        ClientError::Tls(problem) if problem.contains("not valid yet") => {
-            "is the clock of this machine right?".into()
-        }
         ClientError::Tls(problem) if problem.contains("InvalidContentType") => {
             format!("the server may speak no TLS on this port; try {}", plain_url())
         }
+        ClientError::Tls(problem) => {
+            let remedy = tls::remedy(problem)?;
+            // Where there is no other way in by this command line.
+            let by_force = ["CaUsedAsEndEntity", "certificate expired"];
+            if by_force.iter().any(|sign| problem.contains(sign)) {
+                format!("{remedy}, or take --insecure")
+            } else {
+                remedy.into()
+            }
+        }
         // The first byte of TLS's answers to what is none.
-        ClientError::Handshake(answer) if !secure && answer.to_string().contains("0x15 at byte 0") => {
+        ClientError::Handshake(answer)
+            if !secure && answer.to_string().contains("0x15 at byte 0") =>
+        {
             format!("it speaks TLS on this port: write {}", secure_url(plan))
         }
         ClientError::Io(error) if is_hang_up(error) && secure => {

@@ -139,23 +139,6 @@ impl Connection {
         self.writable && self.outbox.is_empty() && !self.stream.is_tls()
     }
 
-    /// Offers all of `bytes` to the socket and queues what is left of them. True if nothing is.
-    pub(super) fn write_through(
-        &mut self,
-        bytes: &mut Vec<u8>,
-        spare: &mut Spare,
-    ) -> io::Result<bool> {
-        let taken = self.stream.write_plain(bytes)?;
-        self.moved |= taken > 0;
-        if taken == bytes.len() {
-            bytes.clear();
-            return Ok(true);
-        }
-        self.writable = false;
-        self.outbox.push_partly_sent(bytes, taken, spare);
-        Ok(false)
-    }
-
     /// Offers the slices to the socket, and takes away what went. Returns how much that was.
     pub(super) fn write_slices_through(
         &mut self,

@@ -145,20 +145,21 @@ impl Core {
     /// may not leave before anything else.
     pub(super) fn send_at_once(&mut self, token: Token, bytes: &mut Vec<u8>) -> Option<Sent> {
         let it = self.connections.get_mut(token).filter(|it| it.may_write_through())?;
-        let len = bytes.len();
-        let gone = it.write_through(bytes, &mut self.spare);
-        let waiting = it.outbox.bytes();
-        match gone {
-            Ok(all) => {
-                self.counters.waiting.add(waiting as u64);
-                self.counters.bytes_out.add(len.saturating_sub(waiting) as u64);
-                Some(if all { Sent::Queued } else { self.queued(token) })
-            }
+        let taken = match it.write_slices_through(&mut &mut [IoSlice::new(bytes)][..]) {
+            Ok(taken) => taken,
             Err(error) => {
                 self.kill(token, Closed::Failed(error.kind()));
-                Some(Sent::Gone)
+                return Some(Sent::Gone);
             }
+        };
+        self.counters.bytes_out.add(taken as u64);
+        if taken == bytes.len() {
+            bytes.clear();
+            return Some(Sent::Queued);
         }
+        self.counters.waiting.add((bytes.len() - taken) as u64);
+        it.outbox.push_partly_sent(bytes, taken, &mut self.spare);
+        Some(self.queued(token))
     }
 
     /// Offers the slices to the socket if they may leave before anything else, and queues what is left.

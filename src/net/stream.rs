@@ -142,12 +142,7 @@ impl Stream {
         }
     }
 
-    /// Writes past TLS, as much as is taken now.
-    pub(super) fn write_plain(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.write_most(bytes)
-    }
-
-    /// The same with many slices, of which those that went are taken away.
+    /// Writes past TLS, as much as is taken now. The slices that went are taken away.
     pub(super) fn write_plain_slices(
         &mut self,
         slices: &mut &mut [IoSlice<'_>],
@@ -264,10 +259,12 @@ impl Write for Writer<'_> {
 
 impl Socket {
     /// Writes until all is gone or the system takes no more for now. Returns how much went.
+    #[cfg(feature = "net-tls")]
     pub(super) fn write_most(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_most_slices(&mut &mut [IoSlice::new(bytes)][..])
     }
 
+    /// The same with slices, of which those that went are taken away.
     fn write_most_slices(&mut self, slices: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
         let mut gone = 0;
         // Empty ones would be asked about for ever.

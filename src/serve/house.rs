@@ -175,9 +175,11 @@ impl<H: Handler> House<H> {
         let (len, waited) = (bytes.len(), ctx.queued(id.0));
         let mut input = Input::new(bytes);
         let mut spent = 0;
+        // An echo of what was read is one turn's; whatever is much longer than that has several.
+        let answers_max = TURN_ANSWERS_MAX.max(2 * len);
         loop {
             let answered = (ctx.queued(id.0) + out.len()).saturating_sub(waited);
-            let enough = answered >= TURN_ANSWERS_MAX || spent >= TURN_BYTES_MAX;
+            let enough = answered >= answers_max || spent >= TURN_BYTES_MAX;
             if enough && input.remaining() > 0 {
                 break;
             }
@@ -478,5 +480,6 @@ const TICK: u32 = 1;
 const TURN_BYTES_MAX: usize = 1 << 20;
 /// What a message counts beside its bytes, as small ones are work, too.
 const MESSAGE_COST: usize = 256;
-/// Bytes of answers that one turn of one peer may bring: twice a read, so that echoing one is one turn.
-const TURN_ANSWERS_MAX: usize = 512 << 10;
+/// Bytes of answers that one turn of one peer may bring, or twice what it said if that is more: a socket's usual
+/// send buffer.
+const TURN_ANSWERS_MAX: usize = 64 << 10;

@@ -185,7 +185,7 @@ impl Shard {
         if !request.wants_websocket() && (door.is_none() || ours()) {
             return self.answer(ctx, token, guest, head);
         }
-        match self.welcome(ctx, token, conn, guest, head, &request, route) {
+        match self.welcome(ctx, token, guest, head, &request, route) {
             Ok(verdict) => verdict,
             Err(Turned(why, refusal)) => {
                 self.out.clear();
@@ -269,17 +269,16 @@ impl Shard {
     }
 
     /// A request for a WebSocket.
-    #[allow(clippy::too_many_arguments, reason = "what is known of a request, each once")]
     fn welcome(
         &mut self,
         ctx: &Ctx<'_>,
         token: Token,
-        conn: ConnId,
         guest: Guest,
         head: &Head<'_>,
         request: &Request<'_>,
         route: Option<Route>,
     ) -> Result<Verdict, Turned> {
+        let conn = self.sessions.conn(token);
         let upgrade = request.upgrade()?;
         if head.framing() != Framing::None {
             return Err(turn(Failure::Body, 400, "a request for a WebSocket has no body"));
