@@ -280,6 +280,7 @@ impl Inbound {
         (bytes.len() >= head + len).then_some(Short { kind, key, head, len })
     }
 
+    #[inline(never)]
     fn next_event<'s>(
         &'s mut self,
         input: &'s mut Input<'_>,
