@@ -1,6 +1,7 @@
 //! Bytes from the peer become events here. Knows RFC 6455 section 5; knows no sockets, no time, no chat.
 
 mod assembly;
+mod echo;
 mod frames;
 #[cfg(feature = "deflate")]
 mod inflating;
@@ -8,6 +9,7 @@ mod inflating;
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use assembly::{Assembly, Partial};
+pub use echo::Echoed;
 use frames::Piece;
 
 #[cfg(feature = "deflate")]
@@ -245,7 +247,7 @@ impl Inbound {
 
     /// A whole, plain message of up to 64 KiB at the start of `bytes`: the common case, judged by
     /// its first bytes. Anything else, also anything wrong, is left to the full path.
-    #[inline]
+    #[inline(always)]
     fn short_message(&self, bytes: &[u8]) -> Option<Short> {
         let &[first, second, ..] = bytes else {
             return None;

@@ -22,7 +22,7 @@ pub use close::{CloseCode, CloseFrame};
 pub use connection::{Config, Connection, Ended, ReadyState, Role, Transport};
 pub use error::{SendError, Violation};
 pub use header::{FrameHead, Header, HeaderError};
-pub use inbound::{Inbound, Input};
+pub use inbound::{Echoed, Inbound, Input};
 pub use keepalive::{Duty, Keepalive};
 pub use limits::Limits;
 pub use mask::{MaskKey, apply_mask};

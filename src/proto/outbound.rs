@@ -362,6 +362,16 @@ impl Outbound {
         }
     }
 
+    /// Whether a message could be sent now, unmasked and as it is.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        if self.compress.is_some() {
+            return false;
+        }
+        self.masker.is_none() && self.may_begin().is_ok()
+    }
+
     #[inline]
     fn may_begin(&self) -> Result<(), SendError> {
         if self.sent_close {

@@ -71,15 +71,26 @@ impl Answer {
             }
             return sent;
         }
-        let mut slices = Vec::with_capacity(2 * self.lent.len() + 1);
-        let mut from = 0;
-        for Lent { after, part } in &self.lent {
-            slices.push(IoSlice::new(self.own.get(from..*after).unwrap_or_default()));
-            slices.push(IoSlice::new(read.get(part.clone()).unwrap_or_default()));
-            from = *after;
-        }
-        slices.push(IoSlice::new(self.own.get(from..).unwrap_or_default()));
-        let sent = ctx.send_slices(token, &mut slices);
+        let sent = match &*self.lent {
+            // What most echoes come to.
+            [Lent { part, .. }] if self.own.is_empty() => {
+                let part = read.get(part.clone()).unwrap_or_default();
+                ctx.send_slices(token, &mut [IoSlice::new(part)])
+            }
+            lent => {
+                let mut slices = Vec::with_capacity(2 * lent.len() + 1);
+                let mut from = 0;
+                for Lent { after, part } in lent {
+                    if from < *after {
+                        slices.push(IoSlice::new(self.own.get(from..*after).unwrap_or_default()));
+                    }
+                    slices.push(IoSlice::new(read.get(part.clone()).unwrap_or_default()));
+                    from = *after;
+                }
+                slices.push(IoSlice::new(self.own.get(from..).unwrap_or_default()));
+                ctx.send_slices(token, &mut slices)
+            }
+        };
         if !matches!(sent, Sent::Full) {
             self.clear();
         }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::client_address::Client;
 use super::metrics::{Ending, dialect_word};
+use super::turn::Toll;
 use crate::net::{Peer, Token};
 use crate::proto::CloseCode;
 use crate::relay::{ConnId, Dialect};
@@ -90,11 +91,14 @@ impl Lives {
         }
     }
 
-    /// It said a message of so many bytes.
+    /// It had a turn.
     #[inline]
-    pub(super) fn heard(&mut self, token: Token, bytes: usize) {
+    pub(super) fn turn(&mut self, token: Token, toll: &Toll) {
         if let Some(life) = self.of(token) {
-            life.heard = (life.heard.0 + 1, life.heard.1 + bytes as u64);
+            for (sum, said) in [(&mut life.heard, toll.heard), (&mut life.said, toll.told)] {
+                let messages: u64 = said.messages.iter().sum();
+                *sum = (sum.0 + messages, sum.1 + said.bytes);
+            }
         }
     }
 

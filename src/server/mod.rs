@@ -27,6 +27,7 @@ mod settings;
 mod shard;
 mod talk;
 mod tls;
+mod turn;
 mod visit;
 
 use std::fmt;

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::{Answer, Place};
-use super::life::Lives;
+use super::answer::Place;
 use super::metrics::{Ending, Meter};
 use super::session::{Session, Stage, Talk};
 use super::shard::{DEADLINE, HELD, Shard};
+use super::turn::{MESSAGE_COST, Own, Toll, Turn, kind_of, write};
 use crate::net::{Close, Ctx, Driver, Sent, Token};
 use crate::proto::{
-    CloseCode, CloseFrame, Event, Header, Input, Message, Outbound, Prepared, ReadyState, Transport,
+    CloseCode, CloseFrame, Event, Inbound, Input, Message, Outbound, Prepared, ReadyState, Transport,
+    Violation,
 };
 use crate::relay::{ConnId, Dialect, Effect, Kind, Shared};
 
@@ -35,84 +36,15 @@ impl Shard {
         let (rx, tx) = talk.connection.split_mut();
         let (len, place) = (bytes.len(), Place::of(bytes));
         let mut input = Input::new(bytes);
-        let mut spent = 0;
-        // Of this turn, counted in once.
-        let (mut messages, mut answers) = ([0; 2], [0; 2]);
+        let mut toll = Toll::default();
         self.told = 0;
         let echoes = talk.dialect == Dialect::Echo && self.hub.only_echoes();
-        let may_deflate = self.common.codec.deflate.is_some();
-        let answers_max = if echoes && !may_deflate { ECHO_ANSWERS_MAX } else { TURN_ANSWERS_MAX };
-        loop {
-            // A read can hold a thousand messages that each come to a large answer: the others have their
-            // turn between, and what waits for this peer does not grow beyond its marks at once.
-            let enough = answer.len() >= answers_max || spent + self.told >= TURN_BYTES_MAX;
-            if enough && input.remaining() > 0 {
-                break;
-            }
-            let heard = match rx.next(&mut input, tx, &mut answer.own) {
-                Ok(Some(Event::Text(text))) => Message::Text(text),
-                Ok(Some(Event::Binary(bytes))) => Message::Binary(bytes),
-                Ok(Some(Event::Ping(_))) => {
-                    self.meter.pings_heard.add(1);
-                    continue;
-                }
-                Ok(Some(Event::Pong(_))) => {
-                    self.meter.pongs_heard.add(1);
-                    continue;
-                }
-                Ok(Some(Event::Close(frame))) => {
-                    let code = frame.map(|frame| frame.code);
-                    self.meter.close_heard(code);
-                    self.lives.closing(token, code);
-                    if talk.ending.is_none() {
-                        self.meter.close_said(code);
-                        talk.ending = Some(Ending::Closed);
-                    }
-                    // Ours is in the answer; the others need not wait for TCP.
-                    self.hub.close(conn, &mut self.effects);
-                    continue;
-                }
-                Err(violation) => {
-                    let name = self.name(conn);
-                    tracing::debug!(conn = %name, %violation, "closed for breaking the protocol");
-                    let code = Some(violation.close_code());
-                    self.lives.closing(token, code);
-                    if talk.ending.is_none() {
-                        self.meter.close_said(code);
-                        talk.ending = Some(Ending::Violation);
-                    }
-                    self.hub.close(conn, &mut self.effects);
-                    continue;
-                }
-                Ok(None) => break,
-            };
-            let (kind, payload) = match heard {
-                Message::Text(text) => (Kind::Text, text.as_bytes()),
-                Message::Binary(bytes) => (Kind::Binary, bytes),
-            };
-            spent += payload.len() + MESSAGE_COST;
-            messages[kind as usize] += 1;
-            self.lives.heard(token, payload.len());
-            if echoes && payload.len() < LEND_MIN && !may_deflate {
-                // What most are, in as few steps as it takes.
-                if tell(tx, heard, &mut answer.own) {
-                    answers[kind as usize] += 1;
-                    self.lives.said(token, payload.len());
-                }
-                continue;
-            }
-            if echoes {
-                let (said, ending, answer) = (&mut answers, &mut talk.ending, &mut answer);
-                let mut own = Own { conn, token, said, heard: None, tx, answer, ending };
-                own.back(ctx, heard, place, may_deflate, &self.meter, &mut self.lives);
-                continue;
-            }
-            self.hub.message(conn, kind, payload, ctx.now(), &mut self.effects);
-            // At once: what is owed to this peer stands before what the next message brings.
-            let (said, ending) = (&mut answers, &mut talk.ending);
-            let heard = Some((heard, place));
-            let answer = &mut answer;
-            self.settle(ctx, Some(Own { conn, token, said, heard, tx, answer, ending }));
+        let ending = &mut talk.ending;
+        let mut turn = Turn { conn, token, place, toll: &mut toll, answer: &mut answer, ending };
+        if echoes {
+            self.echo(ctx, rx, &mut input, tx, &mut turn);
+        } else {
+            self.converse(ctx, rx, &mut input, tx, &mut turn);
         }
         let (packed, plain) = input.inflated();
         if packed > 0 {
@@ -120,10 +52,9 @@ impl Shard {
             self.meter.inflated[1].add(plain);
         }
         // What other loops have room for now may come back to this very peer, which is still not in its place.
-        let (said, ending) = (&mut answers, &mut talk.ending);
-        let own = Own { conn, token, said, heard: None, tx, answer: &mut answer, ending };
-        self.settle(ctx, Some(own));
-        self.meter.turn(talk.dialect, messages, answers);
+        self.settle(ctx, Some(turn.own(tx, None)));
+        self.meter.turn(talk.dialect, &toll);
+        self.lives.turn(token, &toll);
         let rest = input.remaining();
         ctx.give_back(token, bytes.get(len - rest..).unwrap_or_default());
         // Nobody else has a word for an echo, so that there is nothing to wait for.
@@ -146,6 +77,116 @@ impl Shard {
         if self.bridge.is_congested() {
             self.wait_for_others(ctx, token);
         }
+    }
+
+    /// Says back what there is. Nobody else has a word for it.
+    fn echo(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        rx: &mut Inbound,
+        input: &mut Input<'_>,
+        tx: &mut Outbound,
+        turn: &mut Turn<'_>,
+    ) {
+        let may_deflate = self.common.codec.deflate.is_some();
+        let answers_max = if may_deflate { TURN_ANSWERS_MAX } else { ECHO_ANSWERS_MAX };
+        let mut spent = 0;
+        loop {
+            let enough = turn.answer.len() >= answers_max || spent >= TURN_BYTES_MAX;
+            if enough && input.remaining() > 0 {
+                return;
+            }
+            // Nearly all, as they lie.
+            if let Some(echoed) = rx.echo(input, tx) {
+                spent += turn.echoed(echoed);
+                continue;
+            }
+            let heard = match rx.next(input, tx, &mut turn.answer.own) {
+                Ok(Some(Event::Text(text))) => Message::Text(text),
+                Ok(Some(Event::Binary(bytes))) => Message::Binary(bytes),
+                Ok(None) => return,
+                other => {
+                    self.besides(other, turn);
+                    continue;
+                }
+            };
+            spent += heard.as_bytes().len() + MESSAGE_COST;
+            turn.toll.heard.add(heard);
+            let mut own = turn.own(tx, Some(heard));
+            if may_deflate {
+                own.message(heard, &self.meter);
+            } else {
+                own.back(ctx);
+            }
+        }
+    }
+
+    /// Hands on to the hub what there is, and does at once what that leads to.
+    fn converse(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        rx: &mut Inbound,
+        input: &mut Input<'_>,
+        tx: &mut Outbound,
+        turn: &mut Turn<'_>,
+    ) {
+        let mut spent = 0;
+        loop {
+            // A read can hold a thousand messages that each come to a large answer: the others have their
+            // turn between, and what waits for this peer does not grow beyond its marks at once.
+            let enough =
+                turn.answer.len() >= TURN_ANSWERS_MAX || spent + self.told >= TURN_BYTES_MAX;
+            if enough && input.remaining() > 0 {
+                return;
+            }
+            let heard = match rx.next(input, tx, &mut turn.answer.own) {
+                Ok(Some(Event::Text(text))) => Message::Text(text),
+                Ok(Some(Event::Binary(bytes))) => Message::Binary(bytes),
+                Ok(None) => return,
+                other => {
+                    self.besides(other, turn);
+                    continue;
+                }
+            };
+            spent += heard.as_bytes().len() + MESSAGE_COST;
+            turn.toll.heard.add(heard);
+            self.hub.message(
+                turn.conn,
+                kind_of(heard),
+                heard.as_bytes(),
+                ctx.now(),
+                &mut self.effects,
+            );
+            // At once: what is owed to this peer stands before what the next message brings.
+            self.settle(ctx, Some(turn.own(tx, Some(heard))));
+        }
+    }
+
+    /// What is no message: control frames, and what breaks the protocol. The codec has answered it.
+    #[cold]
+    fn besides(&mut self, event: Result<Option<Event<'_>>, Violation>, turn: &mut Turn<'_>) {
+        let (code, ending) = match event {
+            Ok(Some(Event::Ping(_))) => return self.meter.pings_heard.add(1),
+            Ok(Some(Event::Pong(_))) => return self.meter.pongs_heard.add(1),
+            Ok(Some(Event::Close(frame))) => {
+                let code = frame.map(|frame| frame.code);
+                self.meter.close_heard(code);
+                (code, Ending::Closed)
+            }
+            Err(violation) => {
+                let conn = self.name(turn.conn);
+                tracing::debug!(%conn, %violation, "closed for breaking the protocol");
+                (Some(violation.close_code()), Ending::Violation)
+            }
+            Ok(None | Some(Event::Text(_) | Event::Binary(_))) => return,
+        };
+        self.lives.closing(turn.token, code);
+        if turn.ending.is_none() {
+            self.meter.close_said(code);
+            *turn.ending = Some(ending);
+        }
+        // Ours is in the answer; the others need not wait for TCP.
+        self.hub.close(turn.conn, &mut self.effects);
     }
 
     /// Other loops have not taken what was said: who says it is not heard meanwhile.
@@ -189,19 +230,17 @@ impl Shard {
     fn perform(&mut self, ctx: &mut Ctx<'_>, effect: Effect, own: &mut Option<Own<'_>>) {
         match effect {
             Effect::Back { to } => {
-                if let Some(own) = own.as_mut().filter(|own| own.conn == to)
-                    && let Some((heard, place)) = own.heard
-                {
-                    let may_deflate = self.common.codec.deflate.is_some();
-                    own.back(ctx, heard, place, may_deflate, &self.meter, &mut self.lives);
+                let Some(own) = own.as_mut().filter(|own| own.conn == to) else { return };
+                if self.common.codec.deflate.is_none() {
+                    own.back(ctx);
+                } else if let Some(heard) = own.heard {
+                    own.message(heard, &self.meter);
                 }
             }
             Effect::Send { to, message } => {
                 let Some(message) = as_message(&message) else { return };
                 match own {
-                    Some(own) if own.conn == to => {
-                        own.message(message, &self.meter, &mut self.lives);
-                    }
+                    Some(own) if own.conn == to => own.message(message, &self.meter),
                     _ => self.send(ctx, to, message),
                 }
             }
@@ -212,9 +251,7 @@ impl Shard {
                 self.meter.fan_out.observe(to.len() as u64);
                 for to in to {
                     match own {
-                        Some(own) if own.conn == to => {
-                            own.message(message, &self.meter, &mut self.lives);
-                        }
+                        Some(own) if own.conn == to => own.message(message, &self.meter),
                         _ => self.send_prepared(ctx, to, message, &prepared),
                     }
                 }
@@ -313,111 +350,6 @@ impl Shard {
     }
 }
 
-/// The session that is being heard: what it is sent goes where its pongs go, so that order holds.
-pub(super) struct Own<'a> {
-    conn: ConnId,
-    token: Token,
-    /// Messages that it was told in this turn, by kind.
-    said: &'a mut [u64; 2],
-    /// What it says just now, and in which read.
-    heard: Option<(Message<'a>, Place)>,
-    tx: &'a mut Outbound,
-    answer: &'a mut Answer,
-    /// Why it ends, once it does.
-    ending: &'a mut Option<Ending>,
-}
-
-impl Own<'_> {
-    #[inline]
-    fn message(&mut self, message: Message<'_>, meter: &Meter, lives: &mut Lives) {
-        if write(meter, self.tx, message, &mut self.answer.own) {
-            self.said(message, lives);
-        }
-    }
-
-    #[inline]
-    fn said(&mut self, message: Message<'_>, lives: &mut Lives) {
-        self.said[kind_of(message) as usize] += 1;
-        lives.said(self.token, message.as_bytes().len());
-    }
-
-    /// Says to it what it said. A long payload that may not be compressed goes back from where it stands.
-    #[inline]
-    fn back(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        heard: Message<'_>,
-        place: Place,
-        may_deflate: bool,
-        meter: &Meter,
-        lives: &mut Lives,
-    ) {
-        let payload = heard.as_bytes();
-        let part = place.part(payload).filter(|part| part.len() >= LEND_MIN);
-        let at_once = part.is_none() && payload.len() >= AT_ONCE_MIN && !self.answer.is_lent();
-        if may_deflate || (part.is_none() && !at_once) {
-            return self.message(heard, meter, lives);
-        }
-        let (kind, len) = (heard.kind(), payload.len() as u64);
-        if self.tx.head(kind, len, true, &mut self.answer.own).is_err() {
-            // It is closing.
-            return;
-        }
-        self.said(heard, lives);
-        match part {
-            Some(part) => self.answer.lend(part),
-            None => self.answer.send_with(ctx, self.token, payload),
-        }
-    }
-
-    fn close(
-        &mut self,
-        frame: Option<CloseFrame<'_>>,
-        why: Ending,
-        meter: &Meter,
-        lives: &mut Lives,
-    ) {
-        // A second close is no error: it is closing.
-        if self.tx.close(frame, &mut self.answer.own).is_ok() {
-            let code = frame.map(|frame| frame.code);
-            meter.close_said(code);
-            lives.closing(self.token, code);
-            self.ending.get_or_insert(why);
-        }
-    }
-}
-
-/// Whether it could be said: not after a close.
-#[inline]
-fn tell(tx: &mut Outbound, message: Message<'_>, out: &mut Vec<u8>) -> bool {
-    match message {
-        Message::Text(text) => tx.text(text, out).is_ok(),
-        Message::Binary(bytes) => tx.binary(bytes, out).is_ok(),
-    }
-}
-
-/// Whether it could be said: not after a close.
-fn write(meter: &Meter, tx: &mut Outbound, message: Message<'_>, out: &mut Vec<u8>) -> bool {
-    let before = out.len();
-    let written = tell(tx, message, out);
-    let frame = out.get(before..).unwrap_or_default();
-    // RFC 7692 §6: the bit that tells a compressed message.
-    if frame.first().is_some_and(|first| first & 0x40 != 0)
-        && let Ok(Some((_, head_len))) = Header::parse(frame)
-    {
-        meter.deflated[0].add(message.as_bytes().len() as u64);
-        meter.deflated[1].add((frame.len() - head_len) as u64);
-    }
-    written
-}
-
-fn kind_of(message: Message<'_>) -> Kind {
-    match message {
-        Message::Text(_) => Kind::Text,
-        Message::Binary(_) => Kind::Binary,
-    }
-}
-
 /// What the hub hands out as text is UTF-8, since only that came in.
 fn as_message(shared: &Shared) -> Option<Message<'_>> {
     match shared.kind {
@@ -451,8 +383,6 @@ fn too_slow(
 
 /// Bytes of messages, inflated, that one turn of one peer may bring: a millisecond of work.
 const TURN_BYTES_MAX: usize = 1 << 20;
-/// What a message counts beside its bytes, as small ones are work, too.
-const MESSAGE_COST: usize = 256;
 /// What each receiver of a message for many counts. A fraction of a message of its own: a crowded room is
 /// told some dozen messages in one turn, so that each socket is written to once for all of them.
 const RECEIVER_COST: usize = 32;
@@ -460,11 +390,6 @@ const RECEIVER_COST: usize = 32;
 const TURN_ANSWERS_MAX: usize = 64 << 10;
 /// The same of an echo, which is as long as what asks for it: twice a read, so that echoing one is one turn.
 const ECHO_ANSWERS_MAX: usize = 512 << 10;
-/// Shorter payloads are copied: 4 KiB cost less to copy than two slices more in the system call.
-const LEND_MIN: usize = 4 << 10;
-/// What was put together of many reads is not put into another buffer, but offered to the socket from
-/// where it is: from 64 KiB on, where a copy costs more than a system call of its own.
-const AT_ONCE_MIN: usize = 64 << 10;
 /// The hub's, for who sends more than it may.
 const RATE_LIMITED: u16 = 4029;
 /// The native chat's: come back and resume, nothing is lost.

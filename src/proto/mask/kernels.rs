@@ -33,6 +33,18 @@ pub(super) fn long(key: MaskKey, bytes: &mut [u8]) {
     portable(key, bytes);
 }
 
+/// Unmasks the last `len` bytes of `window` to its front, with the fastest kernel there is here. Correct
+/// at any length, worth it above 128.
+#[inline]
+pub(super) fn long_to_front(key: MaskKey, window: &mut [u8], len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if has!("avx2") {
+        // SAFETY: the CPU has AVX2, as just found.
+        return unsafe { avx2::to_front(key, window, len) };
+    }
+    portable_to_front(key, window, len);
+}
+
 /// Whether the CPU has a feature: asked at run time where `std` can (a cached load), else what the
 /// build's target promises.
 #[cfg(target_arch = "x86_64")]
@@ -82,12 +94,33 @@ fn portable(key: MaskKey, bytes: &mut [u8]) {
     put(bytes, head, tail);
 }
 
+/// No intrinsics, and none needed: what is moved is short.
+#[inline(never)]
+fn portable_to_front(key: MaskKey, window: &mut [u8], len: usize) {
+    const WIDTH: usize = 16;
+    let gap = window.len() - len;
+    let Some(&(mut tail)) = window[gap..].last_chunk() else {
+        for at in 0..len {
+            window[at] = window[gap + at] ^ key.0[at % 4];
+        }
+        return;
+    };
+    xor16(&mut tail, key.rotated(len));
+    for at in (0..len - WIDTH).step_by(WIDTH) {
+        if let Some(&(mut piece)) = window[gap + at..].first_chunk() {
+            xor16(&mut piece, key);
+            window[at..at + WIDTH].copy_from_slice(&piece);
+        }
+    }
+    window[len - WIDTH..len].copy_from_slice(&tail);
+}
+
 /// A kernel on vectors of `$width` bytes, in a module of its own.
 #[cfg(target_arch = "x86_64")]
 macro_rules! vector_kernel {
     ($name:ident, $feature:tt, $width:literal, $vector:ident, $splat:ident, $xor:ident, $load:ident, $store:ident) => {
         mod $name {
-            use super::{MaskKey, portable};
+            use super::{MaskKey, portable, portable_to_front};
             use core::arch::x86_64::{$load, $splat, $store, $vector, $xor};
 
             const WIDTH: usize = $width;
@@ -134,6 +167,56 @@ macro_rules! vector_kernel {
                     store(place, head);
                 }
                 if let Some(place) = bytes.last_chunk_mut() {
+                    store(place, tail);
+                }
+            }
+
+            /// From the back of the window to its front. What is written lies before what is still to be
+            /// read, but for the two ends, which are read first and written last.
+            #[target_feature(enable = $feature)]
+            #[allow(dead_code, reason = "one width is enough for what is moved")]
+            pub(super) fn to_front(key: MaskKey, window: &mut [u8], len: usize) {
+                let gap = window.len() - len;
+                let payload = &window[gap..];
+                let (Some(head), Some(tail)) = (payload.first_chunk(), payload.last_chunk()) else {
+                    return portable_to_front(key, window, len);
+                };
+                let head = $xor(load(head), splat(key));
+                let tail = $xor(load(tail), splat(key.rotated(len)));
+
+                // Aligned where it is written: for a store across two cache lines costs two.
+                let mut at = WIDTH - window.as_ptr().addr() % WIDTH;
+                let key = splat(key.rotated(at));
+                while at + 4 * WIDTH < len {
+                    let Some(from) = window[gap + at..].as_chunks().0.first_chunk::<4>() else {
+                        break;
+                    };
+                    let mut vectors = [key; 4];
+                    for (vector, from) in vectors.iter_mut().zip(from) {
+                        *vector = $xor(load(from), key);
+                    }
+                    if let Some(to) = window[at..].as_chunks_mut().0.first_chunk_mut::<4>() {
+                        for (place, vector) in to.iter_mut().zip(vectors) {
+                            store(place, vector);
+                        }
+                    }
+                    at += 4 * WIDTH;
+                }
+                while at + WIDTH < len {
+                    let Some(from) = window[gap + at..].first_chunk() else {
+                        break;
+                    };
+                    let vector = $xor(load(from), key);
+                    if let Some(place) = window[at..].first_chunk_mut() {
+                        store(place, vector);
+                    }
+                    at += WIDTH;
+                }
+
+                if let Some(place) = window.first_chunk_mut() {
+                    store(place, head);
+                }
+                if let Some(place) = window[..len].last_chunk_mut() {
                     store(place, tail);
                 }
             }
@@ -241,6 +324,26 @@ impl Kernel {
             // SAFETY: the CPU has AVX-512F, as the guard found.
             Self::Avx512 if std::is_x86_feature_detected!("avx512f") => unsafe {
                 avx512::mask(key, bytes);
+            },
+            _ => return false,
+        }
+        true
+    }
+
+    /// Unmasks the last `len` bytes of `window` to its front with this kernel; `false`, and nothing done,
+    /// where the CPU has it not.
+    pub(super) fn to_front(self, key: MaskKey, window: &mut [u8], len: usize) -> bool {
+        match self {
+            Self::Portable => portable_to_front(key, window, len),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the CPU has AVX2, as the guard found.
+            Self::Avx2 if std::is_x86_feature_detected!("avx2") => unsafe {
+                avx2::to_front(key, window, len);
+            },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the CPU has AVX-512F, as the guard found.
+            Self::Avx512 if std::is_x86_feature_detected!("avx512f") => unsafe {
+                avx512::to_front(key, window, len);
             },
             _ => return false,
         }

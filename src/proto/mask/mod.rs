@@ -3,6 +3,9 @@
 //! draws no keys: where a payload begins and who chose its key is the connection's affair.
 
 mod kernels;
+mod shift;
+
+pub(in crate::proto) use shift::unmask_to_front;
 
 /// The masking key of a client's frame, as it stands on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]

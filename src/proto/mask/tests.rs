@@ -103,6 +103,46 @@ fn the_avx512_kernel_masks_as_the_rfc_says() {
     kernel_agrees_with_the_oracle(Kernel::Avx512);
 }
 
+/// Unmasks to the front from every distance that matters, every length and alignment, by `shift`.
+fn moves_as_the_oracle_unmasks(mut shift: impl FnMut(MaskKey, &mut [u8], usize)) {
+    const SIZE: usize = GUARD + 64 + 80 + 1100 + GUARD;
+    let before = noise(SIZE);
+    let mut buffer = Aligned([0; SIZE]);
+    for gap in (0..=17).chain([31, 32, 33, 63, 64, 65, 80]) {
+        for start in [GUARD, GUARD + 1, GUARD + 4, GUARD + 31, GUARD + 62] {
+            for len in LENGTHS {
+                buffer.0.copy_from_slice(&before);
+                let (from, end) = (start + gap, start + gap + len);
+                let mut expected = before[from..end].to_vec();
+                oracle(MaskKey(KEY), &mut expected);
+                shift(MaskKey(KEY), &mut buffer.0[start..end], len);
+                let what = format!("{len} bytes to {start} by {gap}");
+                assert!(buffer.0[start..start + len] == expected, "{what}");
+                let (around, after) = (&buffer.0[..start], &buffer.0[end..]);
+                assert!(around == &before[..start] && after == &before[end..], "{what}: around");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_payload_is_unmasked_on_the_way_to_the_front() {
+    moves_as_the_oracle_unmasks(unmask_to_front);
+}
+
+#[test]
+fn every_kernel_unmasks_on_the_way_to_the_front() {
+    for kernel in Kernel::ALL {
+        if kernel.to_front(MaskKey(KEY), &mut [], 0) {
+            moves_as_the_oracle_unmasks(|key, window, len| {
+                kernel.to_front(key, window, len);
+            });
+        } else {
+            std::eprintln!("{kernel:?} not on this CPU, not tested");
+        }
+    }
+}
+
 #[test]
 fn the_rotated_key_begins_with_the_octet_that_comes_next() {
     assert_eq!(apply_mask(MaskKey(KEY), &mut []), MaskKey(KEY));

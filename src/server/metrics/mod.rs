@@ -11,6 +11,7 @@ mod text;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use super::turn::Toll;
 use crate::broker::Cluster;
 use crate::net::{self, Count, Tally};
 use crate::proto::CloseCode;
@@ -145,11 +146,11 @@ impl Meter {
         one_more(&self.failed, why as usize);
     }
 
-    /// One peer's turn is over: messages that came and those that it was told, by kind.
-    pub(super) fn turn(&self, dialect: Dialect, heard: [u64; 2], said: [u64; 2]) {
-        for (rows, counts) in [(&self.heard, heard), (&self.said, said)] {
+    /// One peer's turn is over.
+    pub(super) fn turn(&self, dialect: Dialect, toll: &Toll) {
+        for (rows, said) in [(&self.heard, toll.heard), (&self.said, toll.told)] {
             if let Some(kinds) = rows.get(dialect as usize) {
-                kinds.iter().zip(counts).for_each(|(kind, count)| kind.add(count));
+                kinds.iter().zip(said.messages).for_each(|(kind, count)| kind.add(count));
             }
         }
     }

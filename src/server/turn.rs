@@ -1,0 +1,176 @@
+//! One peer's turn: what it said, what it is told at once, and what that came to.
+
+use super::answer::{Answer, Place};
+use super::life::Lives;
+use super::metrics::{Ending, Meter};
+use crate::net::{Ctx, Token};
+use crate::proto::{CloseFrame, Echoed, Header, Message, Outbound};
+use crate::relay::{ConnId, Kind};
+
+/// Whose turn it is, and what of it outlives a message.
+pub(super) struct Turn<'a> {
+    pub(super) conn: ConnId,
+    pub(super) token: Token,
+    /// Where the read stands that is being heard.
+    pub(super) place: Place,
+    pub(super) toll: &'a mut Toll,
+    pub(super) answer: &'a mut Answer,
+    /// Why the session ends, once it does.
+    pub(super) ending: &'a mut Option<Ending>,
+}
+
+impl Turn<'_> {
+    /// What is done to the session itself, while it says this.
+    #[inline]
+    pub(super) fn own<'s>(
+        &'s mut self,
+        tx: &'s mut Outbound,
+        heard: Option<Message<'s>>,
+    ) -> Own<'s> {
+        let Turn { conn, token, place, ref mut toll, ref mut answer, ref mut ending } = *self;
+        Own { conn, token, place, heard, toll, tx, answer, ending }
+    }
+}
+
+impl Turn<'_> {
+    /// Sends back what lies in the read as it is to go out. Returns what that counts for.
+    #[inline]
+    pub(super) fn echoed(&mut self, echoed: Echoed) -> usize {
+        let Echoed { frames, texts, binaries, bytes } = echoed;
+        let spent = frames.len() + (texts + binaries) * MESSAGE_COST;
+        for said in [&mut self.toll.heard, &mut self.toll.told] {
+            said.messages[Kind::Text as usize] += texts as u64;
+            said.messages[Kind::Binary as usize] += binaries as u64;
+            said.bytes += bytes as u64;
+        }
+        self.answer.lend(frames);
+        spent
+    }
+}
+
+/// What was said in a turn, counted in once: messages by kind, and their bytes, inflated.
+#[derive(Default, Debug)]
+pub(super) struct Toll {
+    /// By the peer.
+    pub(super) heard: Said,
+    /// To the peer.
+    pub(super) told: Said,
+}
+
+/// Messages by [`Kind`], and all their bytes.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Said {
+    pub(super) messages: [u64; 2],
+    pub(super) bytes: u64,
+}
+
+impl Said {
+    #[inline]
+    pub(super) fn add(&mut self, message: Message<'_>) {
+        self.messages[kind_of(message) as usize] += 1;
+        self.bytes += message.as_bytes().len() as u64;
+    }
+}
+
+/// The session that is being heard: what it is sent goes where its pongs go, so that order holds.
+pub(super) struct Own<'a> {
+    pub(super) conn: ConnId,
+    token: Token,
+    place: Place,
+    /// What it says just now.
+    pub(super) heard: Option<Message<'a>>,
+    toll: &'a mut Toll,
+    tx: &'a mut Outbound,
+    answer: &'a mut Answer,
+    ending: &'a mut Option<Ending>,
+}
+
+impl Own<'_> {
+    #[inline]
+    pub(super) fn message(&mut self, message: Message<'_>, meter: &Meter) {
+        if write(meter, self.tx, message, &mut self.answer.own) {
+            self.toll.told.add(message);
+        }
+    }
+
+    /// Says to it what it said, uncompressed: a long payload from where it stands.
+    #[inline]
+    pub(super) fn back(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(heard) = self.heard else {
+            return;
+        };
+        let payload = heard.as_bytes();
+        let part = self.place.part(payload).filter(|part| part.len() >= LEND_MIN);
+        let at_once = part.is_none() && payload.len() >= AT_ONCE_MIN && !self.answer.is_lent();
+        let begun = if part.is_some() || at_once {
+            self.tx.head(heard.kind(), payload.len() as u64, true, &mut self.answer.own).is_ok()
+        } else {
+            tell(self.tx, heard, &mut self.answer.own)
+        };
+        if !begun {
+            // It is closing.
+            return;
+        }
+        self.toll.told.add(heard);
+        match part {
+            Some(part) => self.answer.lend(part),
+            None if at_once => self.answer.send_with(ctx, self.token, payload),
+            None => {}
+        }
+    }
+
+    pub(super) fn close(
+        &mut self,
+        frame: Option<CloseFrame<'_>>,
+        why: Ending,
+        meter: &Meter,
+        lives: &mut Lives,
+    ) {
+        // A second close is no error: it is closing.
+        if self.tx.close(frame, &mut self.answer.own).is_ok() {
+            let code = frame.map(|frame| frame.code);
+            meter.close_said(code);
+            lives.closing(self.token, code);
+            self.ending.get_or_insert(why);
+        }
+    }
+}
+
+/// Whether it could be said: not after a close.
+#[inline]
+fn tell(tx: &mut Outbound, message: Message<'_>, out: &mut Vec<u8>) -> bool {
+    match message {
+        Message::Text(text) => tx.text(text, out).is_ok(),
+        Message::Binary(bytes) => tx.binary(bytes, out).is_ok(),
+    }
+}
+
+/// Whether it could be said: not after a close.
+pub(super) fn write(meter: &Meter, tx: &mut Outbound, message: Message<'_>, out: &mut Vec<u8>) -> bool {
+    let before = out.len();
+    let written = tell(tx, message, out);
+    let frame = out.get(before..).unwrap_or_default();
+    // RFC 7692 §6: the bit that tells a compressed message.
+    if frame.first().is_some_and(|first| first & 0x40 != 0)
+        && let Ok(Some((_, head_len))) = Header::parse(frame)
+    {
+        meter.deflated[0].add(message.as_bytes().len() as u64);
+        meter.deflated[1].add((frame.len() - head_len) as u64);
+    }
+    written
+}
+
+pub(super) fn kind_of(message: Message<'_>) -> Kind {
+    match message {
+        Message::Text(_) => Kind::Text,
+        Message::Binary(_) => Kind::Binary,
+    }
+}
+
+/// Shorter payloads are copied: 4 KiB cost less to copy than two slices more in the system call.
+const LEND_MIN: usize = 4 << 10;
+/// What was put together of many reads is not put into another buffer, but offered to the socket from
+/// where it is: from 64 KiB on, where a copy costs more than a system call of its own.
+const AT_ONCE_MIN: usize = 64 << 10;
+/// What a message counts beside its bytes, as small ones are work, too.
+pub(super) const MESSAGE_COST: usize = 256;
