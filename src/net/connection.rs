@@ -29,6 +29,8 @@ pub(super) struct Connection {
     pub(super) moved: bool,
     /// The driver gave back bytes, which come before any that would be read.
     pub(super) gave_back: bool,
+    /// What comes is put together, and the driver is given it at once.
+    pub(super) gathers: bool,
     pub(super) listed: Listed,
     /// Closed; the driver hears of it at the end of the turn.
     pub(super) gone: bool,
@@ -105,6 +107,7 @@ impl Connection {
             choked: false,
             moved: false,
             gave_back: false,
+            gathers: false,
             listed: Listed(0),
             gone: false,
         }

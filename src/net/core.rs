@@ -11,6 +11,7 @@ use mio::Registry;
 use super::connection::{After, Connection, Input, Listed, OWN, Output};
 use super::counters::Counters;
 use super::driver::{Close, Closed, Sent, Timer};
+use super::gathering::{Gatherings, REVIEW};
 use super::limits::Limits;
 use super::listener::Listener;
 use super::outbox::Spare;
@@ -36,6 +37,9 @@ pub(super) struct Core {
     pub(super) given_back: HashMap<Token, Vec<u8>>,
     /// All of them together.
     pub(super) given_back_bytes: usize,
+    pub(super) gatherings: Gatherings,
+    /// A time is set to review their memory.
+    pub(super) reviews: bool,
     /// Whose outbox is to be written, or whose close may be complete.
     pub(super) dirty: Vec<Token>,
     /// Whom the driver is to be told about.
@@ -64,6 +68,7 @@ pub(super) enum Due {
     Own(Token),
     Alarm(u32),
     Accept,
+    Review,
 }
 
 impl Core {
@@ -99,7 +104,8 @@ impl Core {
     /// Takes a connection out of the loop. Not while it is closing or bytes wait in its outbox.
     pub(super) fn release(&mut self, token: Token) -> Option<Stream> {
         let it = self.get_mut(token)?;
-        if !it.takes_output() || !it.outbox.is_empty() || it.gave_back || it.stream.has_failed() {
+        let busy = !it.outbox.is_empty() || it.gave_back || it.gathers;
+        if !it.takes_output() || busy || it.stream.has_failed() {
             return None;
         }
         let registry = &self.registry;
@@ -226,6 +232,39 @@ impl Core {
         }
     }
 
+    pub(super) fn gather(&mut self, token: Token, bytes: &[u8], until: usize) {
+        if let Some(it) = self.get_mut(token)
+            && it.after == After::Keep
+            && it.input != Input::Ended
+        {
+            it.gathers = true;
+            self.gatherings.begin(token, bytes, until);
+        }
+    }
+
+    /// Nobody will look at what has come and was not heard yet.
+    fn forget_input(&mut self, token: Token) {
+        self.take_given_back(token);
+        if self.connections.get_mut(token).is_some_and(|it| std::mem::take(&mut it.gathers)) {
+            self.gatherings.drop(token);
+            self.review_later();
+        }
+    }
+
+    /// After memory was kept for what is gathered: sees to it that it is given back in time.
+    pub(super) fn review_later(&mut self) {
+        if self.gatherings.has_spare() && !self.reviews {
+            self.reviews = true;
+            self.wheel.set(self.now.saturating_add(REVIEW), Due::Review);
+        }
+    }
+
+    pub(super) fn review(&mut self) {
+        self.reviews = false;
+        self.gatherings.review();
+        self.review_later();
+    }
+
     /// What was given back, to be looked at again.
     pub(super) fn take_given_back(&mut self, token: Token) -> Option<Vec<u8>> {
         let it = self.connections.get_mut(token)?;
@@ -238,8 +277,7 @@ impl Core {
     }
 
     pub(super) fn close(&mut self, token: Token, how: Close) {
-        // Nobody will look at it any more.
-        self.take_given_back(token);
+        self.forget_input(token);
         let Some(it) = self.get_mut(token) else {
             return;
         };
@@ -263,7 +301,7 @@ impl Core {
 
     /// The end of a connection: no more reads, writes and timers; the driver is told when the turn ends.
     pub(super) fn kill(&mut self, token: Token, why: Closed) {
-        self.take_given_back(token);
+        self.forget_input(token);
         let Some(it) = self.connections.get_mut(token).filter(|it| !it.gone) else {
             return;
         };

@@ -108,6 +108,26 @@ impl Ctx<'_> {
         self.core.give_back(token, bytes);
     }
 
+    /// Gives back the last of the bytes passed to [`received`](super::Driver::received), to be called only from
+    /// there, because nothing can be done before there are `until` of them, this many and those that come. Then
+    /// they come again in one piece, maybe with some more behind it; they are read straight to where they are
+    /// lent from. If the peer ends before, they do not come again.
+    ///
+    /// Room is made as they come, so that a number which is only promised costs nothing.
+    pub fn gather(&mut self, token: Token, bytes: &[u8], until: usize) {
+        if bytes.len() < until {
+            self.core.gather(token, bytes, until);
+        } else {
+            self.core.give_back(token, bytes);
+        }
+    }
+
+    /// Whether more has come of what is [gathered](Self::gather), since this was last asked: the driver does not
+    /// hear of it otherwise, and may take the peer for dead.
+    pub fn has_gathered(&mut self, token: Token) -> bool {
+        self.core.gatherings.moved(token)
+    }
+
     /// Stops reading from the peer, whose sending will then stop too.
     pub fn pause(&mut self, token: Token) {
         if let Some(it) = self.core.get_mut(token) {

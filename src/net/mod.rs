@@ -41,6 +41,7 @@ mod core;
 mod counters;
 mod ctx;
 mod driver;
+mod gathering;
 mod limits;
 mod listener;
 mod mailbox;

@@ -64,6 +64,8 @@ impl<D: Driver> Reactor<D> {
             ready: Default::default(),
             given_back: Default::default(),
             given_back_bytes: 0,
+            gatherings: Default::default(),
+            reviews: false,
             dirty: Vec::new(),
             gone: Vec::new(),
             counters: Arc::default(),
@@ -178,6 +180,7 @@ impl<D: Driver> Reactor<D> {
             match due {
                 Due::Own(token) => self.core.own_timer(token),
                 Due::Accept => self.core.accept_held = false,
+                Due::Review => self.core.review(),
                 Due::Alarm(alarm) => self.driver.alarm(&mut Ctx { core: &mut self.core }, alarm),
                 Due::Driver(token, timer) => {
                     if let Some(it) = self.core.get_mut(token) {
@@ -258,12 +261,19 @@ impl<D: Driver> Reactor<D> {
                 // The others first.
                 return self.core.mark_ready(token);
             }
-            let most = self.buffer.len().min(self.core.read_max());
+            let gathers = it.gathers;
+            let read_max = self.core.read_max();
             let Some(it) = self.core.connections.get_mut(token) else {
                 return;
             };
-            let buffer = self.buffer.get_mut(..most).unwrap_or_default();
-            let count = match it.stream.read(buffer, &mut self.core.scratch) {
+            let (most, outcome) = if gathers {
+                self.core.gatherings.read(token, &mut it.stream, &mut self.core.scratch)
+            } else {
+                let most = self.buffer.len().min(read_max);
+                let buffer = self.buffer.get_mut(..most).unwrap_or_default();
+                (most, it.stream.read(buffer, &mut self.core.scratch))
+            };
+            let count = match outcome {
                 Ok(0) => {
                     it.input = Input::Ended;
                     if it.stream.is_handshaking() {
@@ -298,7 +308,12 @@ impl<D: Driver> Reactor<D> {
                     return self.core.kill(token, Closed::Asked);
                 }
             }
-            if tls {
+            if gathers {
+                self.gathered(token);
+                if tls {
+                    self.tls_moved(token, after);
+                }
+            } else if tls {
                 self.decrypted(token, after);
             } else if after == After::Keep
                 && let Some(bytes) = self.buffer.get_mut(..count)
@@ -308,6 +323,19 @@ impl<D: Driver> Reactor<D> {
         }
     }
 
+    /// Hands on what was gathered, if all of it is there.
+    fn gathered(&mut self, token: Token) {
+        let Some(mut bytes) = self.core.gatherings.take_whole(token) else {
+            return;
+        };
+        if let Some(it) = self.core.get_mut(token) {
+            it.gathers = false;
+            self.driver.received(&mut Ctx { core: &mut self.core }, token, &mut bytes);
+        }
+        self.core.gatherings.keep(bytes);
+        self.core.review_later();
+    }
+
     /// After a read from a TLS connection: hands on what it gave, and sees to what TLS itself has to say.
     fn decrypted(&mut self, token: Token, after: After) {
         let mut plain = std::mem::take(&mut self.core.scratch.plain);
@@ -315,6 +343,11 @@ impl<D: Driver> Reactor<D> {
             self.driver.received(&mut Ctx { core: &mut self.core }, token, &mut plain);
         }
         self.core.scratch.plain = plain;
+        self.tls_moved(token, after);
+    }
+
+    /// After a read from a TLS connection: what TLS itself has to say.
+    fn tls_moved(&mut self, token: Token, after: After) {
         let Some(it) = self.core.get_mut(token) else {
             return;
         };

@@ -146,6 +146,22 @@ impl Stream {
         }
     }
 
+    /// Reads behind what is in `bytes`, from the socket no more than it has room for. Returns how many bytes
+    /// the socket gave, as [`read`](Self::read) does.
+    pub(super) fn read_behind(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        scratch: &mut Scratch,
+    ) -> io::Result<usize> {
+        let most = bytes.capacity() - bytes.len();
+        if let Some(tls) = &mut self.tls {
+            let count = tls.read(&mut self.socket, most, scratch)?;
+            bytes.append(&mut scratch.plain);
+            return Ok(count);
+        }
+        self.socket.read_behind(bytes)
+    }
+
     /// Writes past TLS, as much as is taken now. The slices that went are taken away.
     pub(super) fn write_plain_slices(
         &mut self,
@@ -268,6 +284,25 @@ impl Socket {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read_behind(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        let (_, count) = rustix::net::recv(
+            self.descriptor(),
+            rustix::buffer::spare_capacity(bytes),
+            RecvFlags::empty(),
+        )?;
+        Ok(count)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read_behind(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        let len = bytes.len();
+        bytes.resize(bytes.capacity(), 0);
+        let outcome = self.read(bytes.get_mut(len..).unwrap_or_default());
+        bytes.truncate(len + outcome.as_ref().copied().unwrap_or(0));
+        outcome
     }
 
     /// Writes until all is gone or the system takes no more for now. Returns how much went.

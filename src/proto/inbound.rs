@@ -245,6 +245,27 @@ impl Inbound {
         self.partial.as_ref().is_none_or(|partial| partial.is_settled())
     }
 
+    /// How many bytes of the input there must be for the long message at its front to lie there whole, if
+    /// there are fewer so far: with a transport that can wait for them it need not be put together. Tells of
+    /// plain binary messages of 64 KiB and more, in one frame, that are welcome; text is judged as it comes.
+    ///
+    /// ```
+    /// use sockeye::proto::{Config, Connection, Input};
+    ///
+    /// // A binary message of 100,000 bytes, of which one has come.
+    /// let mut bytes = [0x82, 0xFF, 0, 0, 0, 0, 0, 1, 0x86, 0xA0, 1, 2, 3, 4, 5];
+    /// let mut connection = Connection::server(Config::default());
+    /// let (rx, _) = connection.split_mut();
+    /// assert_eq!(rx.awaits(&Input::new(&mut bytes)), Some(14 + 100_000));
+    /// ```
+    #[inline]
+    pub fn awaits(&self, input: &Input<'_>) -> Option<usize> {
+        match input.rest() {
+            &[0x82, second, ..] if second & 0x7F == 127 => self.awaits_long(input.rest()),
+            _ => None,
+        }
+    }
+
     /// A whole, plain message of up to 64 KiB at the start of `bytes`: the common case, judged by
     /// its first bytes. Anything else, also anything wrong, is left to the full path.
     #[inline(always)]

@@ -333,8 +333,8 @@ impl Shard {
         let (ping_after, pong_wait) =
             (self.common.config.ping_interval, self.common.config.pong_wait);
         // A peer that has much to take is not read from, so its pongs wait; whether it takes
-        // anything is the loop's to watch.
-        if ctx.queued(token) > 0 {
+        // anything is the loop's to watch. Who is in the midst of a long message is not heard either.
+        if ctx.queued(token) > 0 || ctx.has_gathered(token) {
             talk.keepalive.heard(now);
         }
         let mut duty = talk.keepalive.duty(ping_after, pong_wait, now);

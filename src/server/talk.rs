@@ -40,7 +40,8 @@ impl Shard {
         self.told = 0;
         let echoes = talk.dialect == Dialect::Echo && self.hub.only_echoes();
         let ending = &mut talk.ending;
-        let mut turn = Turn { conn, token, place, toll: &mut toll, answer: &mut answer, ending };
+        let (answered, awaits) = (&mut answer, None);
+        let mut turn = Turn { conn, token, place, toll: &mut toll, answer: answered, ending, awaits };
         if echoes {
             self.echo(ctx, rx, &mut input, tx, &mut turn);
         } else {
@@ -53,10 +54,15 @@ impl Shard {
         }
         // What other loops have room for now may come back to this very peer, which is still not in its place.
         self.settle(ctx, Some(turn.own(tx, None)));
+        let awaits = turn.awaits;
         self.meter.turn(talk.dialect, &toll);
         self.lives.turn(token, &toll);
         let rest = input.remaining();
-        ctx.give_back(token, bytes.get(len - rest..).unwrap_or_default());
+        let rest = bytes.get(len - rest..).unwrap_or_default();
+        match awaits {
+            Some(whole) => ctx.gather(token, rest, whole),
+            None => ctx.give_back(token, rest),
+        }
         // Nobody else has a word for an echo, so that there is nothing to wait for.
         if answer.len() > 0 && answer.send(ctx, token, bytes, echoes) == Sent::Full {
             too_slow(ctx, token, talk.dialect, &self.meter, tx, &mut answer.own);
@@ -101,6 +107,9 @@ impl Shard {
                 spent += turn.echoed(echoed);
                 continue;
             }
+            if turn.awaits_more(rx, input) {
+                return;
+            }
             let heard = match rx.next(input, tx, &mut turn.answer.own) {
                 Ok(Some(Event::Text(text))) => Message::Text(text),
                 Ok(Some(Event::Binary(bytes))) => Message::Binary(bytes),
@@ -137,6 +146,9 @@ impl Shard {
             let enough =
                 turn.answer.len() >= TURN_ANSWERS_MAX || spent + self.told >= TURN_BYTES_MAX;
             if enough && input.remaining() > 0 {
+                return;
+            }
+            if turn.awaits_more(rx, input) {
                 return;
             }
             let heard = match rx.next(input, tx, &mut turn.answer.own) {

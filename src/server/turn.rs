@@ -4,7 +4,7 @@ use super::answer::{Answer, Place};
 use super::life::Lives;
 use super::metrics::{Ending, Meter};
 use crate::net::{Ctx, Token};
-use crate::proto::{CloseFrame, Echoed, Header, Message, Outbound};
+use crate::proto::{CloseFrame, Echoed, Header, Inbound, Input, Message, Outbound};
 use crate::relay::{ConnId, Kind};
 
 /// Whose turn it is, and what of it outlives a message.
@@ -17,6 +17,8 @@ pub(super) struct Turn<'a> {
     pub(super) answer: &'a mut Answer,
     /// Why the session ends, once it does.
     pub(super) ending: &'a mut Option<Ending>,
+    /// So many bytes of the input there must be before there is more to hear.
+    pub(super) awaits: Option<usize>,
 }
 
 impl Turn<'_> {
@@ -27,12 +29,20 @@ impl Turn<'_> {
         tx: &'s mut Outbound,
         heard: Option<Message<'s>>,
     ) -> Own<'s> {
-        let Turn { conn, token, place, ref mut toll, ref mut answer, ref mut ending } = *self;
+        let Turn { conn, token, place, ref mut toll, ref mut answer, ref mut ending, .. } = *self;
         Own { conn, token, place, heard, toll, tx, answer, ending }
     }
 }
 
 impl Turn<'_> {
+    /// Whether a long message is under way that is heard when it is there: then it is lent from where it was
+    /// read to, without being put together.
+    #[inline]
+    pub(super) fn awaits_more(&mut self, rx: &Inbound, input: &Input<'_>) -> bool {
+        self.awaits = rx.awaits(input).filter(|&whole| whole <= AWAITED_MAX);
+        self.awaits.is_some()
+    }
+
     /// Sends back what lies in the read as it is to go out. Returns what that counts for.
     #[inline]
     pub(super) fn echoed(&mut self, echoed: Echoed) -> usize {
@@ -174,3 +184,5 @@ const LEND_MIN: usize = 4 << 10;
 const AT_ONCE_MIN: usize = 64 << 10;
 /// What a message counts beside its bytes, as small ones are work, too.
 pub(super) const MESSAGE_COST: usize = 256;
+/// Longer messages are unmasked as they come, since the others would wait for milliseconds.
+const AWAITED_MAX: usize = 4 << 20;

@@ -1,7 +1,7 @@
 //! The frame layer: headers and payloads, whole or in pieces, from input that may be cut anywhere.
 //! Judges each frame by its header; what becomes of the messages is the inbound half's affair.
 
-use super::{Assembly, Found, Inbound, Input, Place};
+use super::{Assembly, Found, Heard, Inbound, Input, Place};
 use crate::proto::{Header, Kind, MaskKey, OpCode, Role, Violation, apply_mask};
 
 /// A frame whose header was read.
@@ -142,6 +142,18 @@ impl Inbound {
             input.at += here;
         }
         Ok(None)
+    }
+
+    /// For [`awaits`](Self::awaits), where a long message seems to begin.
+    #[cold]
+    pub(super) fn awaits_long(&self, rest: &[u8]) -> Option<usize> {
+        if self.partial.is_some() || self.heard != Heard::Open {
+            return None;
+        }
+        let (header, head_len) = Header::parse(rest).ok()??;
+        self.judge(&header).ok()?;
+        let whole = usize::try_from(header.len).ok()?.checked_add(head_len)?;
+        (whole > rest.len()).then_some(whole)
     }
 
     /// Whether a frame with this header is welcome here and now.
