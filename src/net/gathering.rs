@@ -76,7 +76,7 @@ impl Gatherings {
 
     /// Keeps the memory of what was lent.
     pub(super) fn keep(&mut self, mut bytes: Vec<u8>) {
-        if self.spare_bytes + bytes.capacity() <= SPARE_BYTES_MAX {
+        if self.spare_bytes + bytes.capacity() <= ROOM_KEPT_MAX {
             bytes.clear();
             self.spare_bytes += bytes.capacity();
             self.spare.push(bytes);
@@ -113,7 +113,7 @@ const ROOM_MIN: usize = 256 << 10;
 /// have to ask.
 const MORE: usize = 64;
 /// 64 MiB are kept for the next at most: for that long the system need not clear them for each message anew.
-const SPARE_BYTES_MAX: usize = 64 << 20;
+const ROOM_KEPT_MAX: usize = 64 << 20;
 /// How often to see what memory was not needed.
 pub(super) const REVIEW: Duration = Duration::from_secs(1);
 
@@ -136,7 +136,7 @@ mod tests {
         for _ in 0..3 {
             gatherings.keep(Vec::with_capacity(1 << 20));
         }
-        gatherings.keep(Vec::with_capacity(SPARE_BYTES_MAX));
+        gatherings.keep(Vec::with_capacity(ROOM_KEPT_MAX));
         assert_eq!((gatherings.spare.len(), gatherings.spare_bytes), (3, 3 << 20));
         gatherings.review();
         assert_eq!(gatherings.spare.len(), 3, "they are new");

@@ -76,6 +76,30 @@ fn who_says_nothing_after_the_upgrade_is_pinged_and_then_dropped() {
 }
 
 #[test]
+fn a_long_message_that_trickles_in_is_no_silence() {
+    let trial = Trial::start(&["--ping-interval", "1", "--idle-timeout", "1"]);
+    let mut slow = upgrade(trial.address(), "/echo", None);
+    // What is gathered until it is whole, and what is put together as it comes.
+    for first in [0x82, 0x81] {
+        let message = frame(first, &[b'x'; 100_000], true, None);
+        for piece in message.chunks(message.len() / 10 + 1) {
+            slow.write_all(piece).unwrap();
+            thread::sleep(Duration::from_millis(350));
+        }
+        let mut head = [0; 10];
+        slow.read_exact(&mut head).unwrap();
+        assert_eq!(head, [first, 127, 0, 0, 0, 0, 0, 1, 0x86, 0xA0], "not a ping before it");
+        let mut body = vec![0; 100_000];
+        slow.read_exact(&mut body).unwrap();
+        assert!(body.iter().all(|&byte| byte == b'x'));
+    }
+    // Who stops in the midst of one is.
+    slow.write_all(&frame(0x82, &[b'x'; 100_000], true, None)[..50_000]).unwrap();
+    assert_eq!(read_to_end(&mut slow), [0x89, 0x00], "one ping, then the end");
+    trial.survived();
+}
+
+#[test]
 fn who_closes_one_half_gets_what_is_owed_and_is_let_go() {
     let trial = Trial::start(&[]);
     let descriptors = trial.descriptors();

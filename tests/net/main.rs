@@ -6,6 +6,7 @@
 
 mod closing;
 mod doors;
+mod gathering;
 mod idle;
 mod moving;
 mod pieces;
@@ -59,6 +60,8 @@ struct Echo {
     tls: Option<Arc<sockeye::net::TlsConfig>>,
     /// How many bytes of a read to take; the others are given back.
     mouthful: Option<usize>,
+    /// Bytes to wait for, of which fewer are gathered.
+    whole: Option<usize>,
     /// Bytes of what was taken, in order.
     taken: Vec<u8>,
     /// How much each call brought.
@@ -90,9 +93,15 @@ impl Driver for Echo {
 
     fn received(&mut self, ctx: &mut Ctx<'_>, token: Token, bytes: &mut [u8]) {
         self.offered.push(bytes.len());
-        let taken = self.mouthful.map_or(bytes.len(), |it| it.min(bytes.len()));
+        if let Some(whole) = self.whole.filter(|&it| bytes.len() < it) {
+            return ctx.gather(token, bytes, whole);
+        }
+        let taken = self.whole.or(self.mouthful).map_or(bytes.len(), |it| it.min(bytes.len()));
         let (bytes, rest) = bytes.split_at_mut(taken);
-        ctx.give_back(token, rest);
+        match self.whole {
+            Some(whole) => ctx.gather(token, rest, whole),
+            None => ctx.give_back(token, rest),
+        }
         if self.mouthful.is_some() {
             self.taken.extend_from_slice(bytes);
         }

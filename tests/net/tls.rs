@@ -205,6 +205,22 @@ fn a_large_echo_survives_encryption_byte_for_byte_and_ends_with_a_goodbye() {
 }
 
 #[test]
+fn what_is_gathered_of_tls_comes_decrypted_in_one_piece() {
+    let configs = configs(VERSIONS[0]);
+    let (mut reactor, address) = secure(Limits::default(), &configs);
+    let driver = reactor.parts().0;
+    (driver.whole, driver.mouthful, driver.quiet) = (Some(300_000), Some(usize::MAX), true);
+    let said: Vec<u8> = (0..600_000u32).map(|n| n.to_le_bytes()[(n % 3) as usize]).collect();
+    let (mut hand, _) = greeted(&mut reactor, address, &configs);
+    hand.say(&said);
+    hand.tls.send_close_notify();
+    both(&mut reactor, &mut hand, "close", ended);
+    let driver = reactor.driver();
+    assert!(driver.taken == said, "{} bytes of {}", driver.taken.len(), said.len());
+    assert!(driver.reads <= 2, "{} pieces", driver.reads);
+}
+
+#[test]
 fn a_peer_that_sends_a_byte_at_a_time_is_understood() {
     for version in VERSIONS {
         let configs = configs(version);
