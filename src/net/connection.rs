@@ -27,10 +27,7 @@ pub(super) struct Connection {
     pub(super) choked: bool,
     /// Bytes left since the stall timer was set.
     pub(super) moved: bool,
-    /// The driver gave back bytes, which come before any that would be read.
-    pub(super) gave_back: bool,
-    /// What comes is put together, and the driver is given it at once.
-    pub(super) gathers: bool,
+    pub(super) held: Held,
     pub(super) listed: Listed,
     /// Closed; the driver hears of it at the end of the turn.
     pub(super) gone: bool,
@@ -71,6 +68,16 @@ pub(super) enum Input {
     Ended,
 }
 
+/// Bytes that were read and that the driver has yet to hear.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Held {
+    Nothing,
+    /// It gave them back. They come before any that would be read.
+    GivenBack,
+    /// More is put behind them, until it is given all at once.
+    Gathering,
+}
+
 /// Whether the peer may expect more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Output {
@@ -106,8 +113,7 @@ impl Connection {
             paused: false,
             choked: false,
             moved: false,
-            gave_back: false,
-            gathers: false,
+            held: Held::Nothing,
             listed: Listed(0),
             gone: false,
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mio::Registry;
 
-use super::connection::{After, Connection, Input, Listed, OWN, Output};
+use super::connection::{After, Connection, Held, Input, Listed, OWN, Output};
 use super::counters::Counters;
 use super::driver::{Close, Closed, Sent, Timer};
 use super::gathering::{Gatherings, REVIEW};
@@ -104,7 +104,7 @@ impl Core {
     /// Takes a connection out of the loop. Not while it is closing or bytes wait in its outbox.
     pub(super) fn release(&mut self, token: Token) -> Option<Stream> {
         let it = self.get_mut(token)?;
-        let busy = !it.outbox.is_empty() || it.gave_back || it.gathers;
+        let busy = !it.outbox.is_empty() || it.held != Held::Nothing;
         if !it.takes_output() || busy || it.stream.has_failed() {
             return None;
         }
@@ -213,7 +213,7 @@ impl Core {
 
     pub(super) fn mark_ready(&mut self, token: Token) {
         if let Some(it) = self.get_mut(token)
-            && (it.readable() || it.gave_back)
+            && (it.readable() || it.held == Held::GivenBack)
             && it.wants_input()
             && it.listed.enter(Listed::READY)
         {
@@ -226,7 +226,7 @@ impl Core {
             && it.after == After::Keep
             && !bytes.is_empty()
         {
-            it.gave_back = true;
+            it.held = Held::GivenBack;
             self.given_back_bytes += bytes.len();
             self.given_back.insert(token, bytes.to_vec());
         }
@@ -237,7 +237,7 @@ impl Core {
             && it.after == After::Keep
             && it.input != Input::Ended
         {
-            it.gathers = true;
+            it.held = Held::Gathering;
             self.gatherings.begin(token, bytes, until);
         }
     }
@@ -245,7 +245,8 @@ impl Core {
     /// Nobody will look at what has come and was not heard yet.
     fn forget_input(&mut self, token: Token) {
         self.take_given_back(token);
-        if self.connections.get_mut(token).is_some_and(|it| std::mem::take(&mut it.gathers)) {
+        if let Some(it) = self.connections.get_mut(token).filter(|it| it.held == Held::Gathering) {
+            it.held = Held::Nothing;
             self.gatherings.drop(token);
             self.review_later();
         }
@@ -268,9 +269,10 @@ impl Core {
     /// What was given back, to be looked at again.
     pub(super) fn take_given_back(&mut self, token: Token) -> Option<Vec<u8>> {
         let it = self.connections.get_mut(token)?;
-        if !std::mem::take(&mut it.gave_back) {
+        if it.held != Held::GivenBack {
             return None;
         }
+        it.held = Held::Nothing;
         let bytes = self.given_back.remove(&token)?;
         self.given_back_bytes -= bytes.len();
         Some(bytes)

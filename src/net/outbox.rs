@@ -171,7 +171,7 @@ impl Outbox {
 
     fn rest(&mut self, spare: &mut Spare) {
         if let Some(mut queue) = self.queue.take()
-            && spare.queues.len() < SPARE_MAX
+            && spare.queues.len() < SPARE_QUEUES_MAX
             && queue.segments.capacity() < SLICES_MAX
         {
             (queue.sent, queue.begun) = (0, false);
@@ -315,7 +315,9 @@ const COALESCE_MAX: usize = 16 << 10;
 const COPY_MAX: usize = 4 << 10;
 /// Shared segments up to 512 bytes are copied behind others, where a slice each would cost more.
 const SHARE_MIN: usize = 512;
-/// Spare queues and buffers a thread keeps: what one burst needs; at most 2 MiB.
+/// Spare queues that a thread keeps: those of a crowd that is told something; 100 KiB.
+const SPARE_QUEUES_MAX: usize = 1024;
+/// Spare buffers that a thread keeps: what one burst needs; at most 2 MiB.
 const SPARE_MAX: usize = 64;
 /// A larger buffer is not kept.
 const SPARE_BYTES_MAX: usize = 32 << 10;

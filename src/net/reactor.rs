@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Poll};
 
-use super::connection::{After, Connection, Input, Listed, Output};
+use super::connection::{After, Connection, Held, Input, Listed, Output};
 use super::core::{Core, Door, Due};
 use super::counters::Counters;
 use super::ctx::Ctx;
@@ -243,7 +243,7 @@ impl<D: Driver> Reactor<D> {
         if let Some(it) = self.core.connections.get_mut(token) {
             it.listed.leave(Listed::READY);
         }
-        if self.core.get(token).is_some_and(|it| it.gave_back && it.wants_input())
+        if self.core.get(token).is_some_and(|it| it.held == Held::GivenBack && it.wants_input())
             && let Some(mut bytes) = self.core.take_given_back(token)
         {
             self.driver.received(&mut Ctx { core: &mut self.core }, token, &mut bytes);
@@ -251,7 +251,7 @@ impl<D: Driver> Reactor<D> {
             return self.core.mark_ready(token);
         }
         while let Some(it) = self.core.get_mut(token) {
-            if it.gave_back {
+            if it.held == Held::GivenBack {
                 return self.core.mark_ready(token);
             }
             if !it.readable() || !it.wants_input() {
@@ -261,7 +261,7 @@ impl<D: Driver> Reactor<D> {
                 // The others first.
                 return self.core.mark_ready(token);
             }
-            let gathers = it.gathers;
+            let gathers = it.held == Held::Gathering;
             let read_max = self.core.read_max();
             let Some(it) = self.core.connections.get_mut(token) else {
                 return;
@@ -329,7 +329,7 @@ impl<D: Driver> Reactor<D> {
             return;
         };
         if let Some(it) = self.core.get_mut(token) {
-            it.gathers = false;
+            it.held = Held::Nothing;
             self.driver.received(&mut Ctx { core: &mut self.core }, token, &mut bytes);
         }
         self.core.gatherings.keep(bytes);

@@ -80,7 +80,8 @@ impl Prepared {
         }
     }
 
-    pub(super) fn plain(&self) -> &Arc<[u8]> {
+    /// The frame as it goes to a peer without permessage-deflate.
+    pub fn plain(&self) -> &Arc<[u8]> {
         &self.plain
     }
 

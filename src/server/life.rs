@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::client_address::Client;
 use super::metrics::{Ending, dialect_word};
-use super::turn::Toll;
+use super::turn::{Said, Toll};
 use crate::net::{Peer, Token};
 use crate::proto::CloseCode;
 use crate::relay::{ConnId, Dialect};
@@ -32,9 +32,8 @@ pub(super) struct Lives(Vec<Option<Box<Life>>>);
 #[derive(Debug)]
 pub(super) struct Life {
     begun: Instant,
-    /// Messages and their bytes, inflated.
-    heard: (u64, u64),
-    said: (u64, u64),
+    heard: Said,
+    said: Said,
     code: Option<CloseCode>,
 }
 
@@ -49,7 +48,12 @@ impl Lives {
             Some(Peer::Unix) => tracing::debug!(conn = %name, address = "unix", "opened"),
             None => tracing::debug!(conn = %name, "opened"),
         }
-        let life = Life { begun: Instant::now(), heard: (0, 0), said: (0, 0), code: None };
+        let life = Life {
+            begun: Instant::now(),
+            heard: Said::default(),
+            said: Said::default(),
+            code: None,
+        };
         self.put(token, Some(Box::new(life)));
     }
 
@@ -95,18 +99,16 @@ impl Lives {
     #[inline]
     pub(super) fn turn(&mut self, token: Token, toll: &Toll) {
         if let Some(life) = self.of(token) {
-            for (sum, said) in [(&mut life.heard, toll.heard), (&mut life.said, toll.told)] {
-                let messages: u64 = said.messages.iter().sum();
-                *sum = (sum.0 + messages, sum.1 + said.bytes);
-            }
+            life.heard.add(&toll.heard);
+            life.said.add(&toll.told);
         }
     }
 
-    /// It is told a message of so many bytes.
+    /// It is told this.
     #[inline]
-    pub(super) fn said(&mut self, token: Token, bytes: usize) {
+    pub(super) fn said(&mut self, token: Token, said: &Said) {
         if let Some(life) = self.of(token) {
-            life.said = (life.said.0 + 1, life.said.1 + bytes as u64);
+            life.said.add(said);
         }
     }
 
@@ -128,10 +130,10 @@ impl Lives {
             reason = why.word(),
             code = code.map(CloseCode::as_u16),
             seconds = begun.elapsed().as_secs_f64(),
-            messages_in = heard.0,
-            bytes_in = heard.1,
-            messages_out = said.0,
-            bytes_out = said.1,
+            messages_in = heard.count(),
+            bytes_in = heard.bytes,
+            messages_out = said.count(),
+            bytes_out = said.bytes,
             "closed",
         );
     }

@@ -11,6 +11,7 @@ mod bridge;
 mod client_address;
 mod common;
 mod config;
+mod crowd;
 mod forwarded;
 mod harbour;
 mod installing;

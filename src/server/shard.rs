@@ -10,6 +10,7 @@ use super::answer::Answer;
 use super::bridge::Bridge;
 use super::client_address::{self, Client, Guest};
 use super::common::Common;
+use super::crowd::Crowd;
 use super::life::{Life, Lives, Name};
 use super::metrics::{Ending, Failure, Meter};
 use super::proxy_protocol::{self, Announced};
@@ -49,6 +50,7 @@ pub(super) struct Shard {
     pub(super) lives: Lives,
     /// What telling many has cost since a turn began, in the measure that `talk` bounds turns by.
     pub(super) told: usize,
+    pub(super) crowd: Crowd,
     /// Scratch, empty between calls.
     pub(super) out: Vec<u8>,
     pub(super) answer: Answer,
@@ -105,6 +107,7 @@ impl Shard {
             meter: common.metrics.meter(number),
             lives: Lives::default(),
             told: 0,
+            crowd: Crowd::default(),
             out: Vec::new(),
             answer: Answer::default(),
             effects: Vec::new(),

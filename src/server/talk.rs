@@ -1,16 +1,15 @@
 //! A connection while it speaks WebSocket: its messages go to the hub, and what the hub wants done is done.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::Place;
 use super::metrics::{Ending, Meter};
 use super::session::{Session, Stage, Talk};
 use super::shard::{DEADLINE, HELD, Shard};
-use super::turn::{MESSAGE_COST, Own, Toll, Turn, kind_of, write};
+use super::turn::{MESSAGE_COST, Own, Said, Toll, Turn, kind_of, write};
 use crate::net::{Close, Ctx, Driver, Sent, Token};
 use crate::proto::{
-    CloseCode, CloseFrame, Event, Inbound, Input, Message, Outbound, Prepared, ReadyState, Transport,
+    CloseCode, CloseFrame, Event, Inbound, Input, Message, Outbound, ReadyState, Transport,
     Violation,
 };
 use crate::relay::{ConnId, Dialect, Effect, Kind, Shared};
@@ -41,7 +40,8 @@ impl Shard {
         let echoes = talk.dialect == Dialect::Echo && self.hub.only_echoes();
         let ending = &mut talk.ending;
         let (answered, awaits) = (&mut answer, None);
-        let mut turn = Turn { conn, token, place, toll: &mut toll, answer: answered, ending, awaits };
+        let mut turn =
+            Turn { conn, token, place, toll: &mut toll, answer: answered, ending, awaits };
         if echoes {
             self.echo(ctx, rx, &mut input, tx, &mut turn);
         } else {
@@ -120,7 +120,7 @@ impl Shard {
                 }
             };
             spent += heard.as_bytes().len() + MESSAGE_COST;
-            turn.toll.heard.add(heard);
+            turn.toll.heard.message(heard);
             let mut own = turn.own(tx, Some(heard));
             if may_deflate {
                 own.message(heard, &self.meter);
@@ -161,7 +161,7 @@ impl Shard {
                 }
             };
             spent += heard.as_bytes().len() + MESSAGE_COST;
-            turn.toll.heard.add(heard);
+            turn.toll.heard.message(heard);
             self.hub.message(
                 turn.conn,
                 kind_of(heard),
@@ -170,7 +170,7 @@ impl Shard {
                 &mut self.effects,
             );
             // At once: what is owed to this peer stands before what the next message brings.
-            self.settle(ctx, Some(turn.own(tx, Some(heard))));
+            self.settle_but_for_crowds(ctx, Some(turn.own(tx, Some(heard))));
         }
     }
 
@@ -226,7 +226,14 @@ impl Shard {
 
     /// Does what the hub wants done, and what that leads to. `own`: the session that is being heard,
     /// which is not in its place.
-    pub(super) fn settle(&mut self, ctx: &mut Ctx<'_>, mut own: Option<Own<'_>>) {
+    pub(super) fn settle(&mut self, ctx: &mut Ctx<'_>, own: Option<Own<'_>>) {
+        self.settle_but_for_crowds(ctx, own);
+        self.tell_crowd(ctx);
+    }
+
+    /// The same, but what many are told may gather until the next [`settle`](Self::settle), with what they are
+    /// told besides.
+    fn settle_but_for_crowds(&mut self, ctx: &mut Ctx<'_>, mut own: Option<Own<'_>>) {
         loop {
             let mut effects = std::mem::take(&mut self.effects);
             for effect in effects.drain(..) {
@@ -258,15 +265,11 @@ impl Shard {
             }
             Effect::SendMany { to, message } => {
                 let Some(message) = as_message(&message) else { return };
-                let prepared = self.prepare(message);
                 self.told += to.len() * RECEIVER_COST;
-                self.meter.fan_out.observe(to.len() as u64);
-                for to in to {
-                    match own {
-                        Some(own) if own.conn == to => own.message(message, &self.meter),
-                        _ => self.send_prepared(ctx, to, message, &prepared),
-                    }
+                if let Some(own) = own.as_mut().filter(|own| to.contains(&own.conn)) {
+                    own.message(message, &self.meter);
                 }
+                self.tell_many(ctx, to, message);
             }
             Effect::Close { conn, code, reason } => {
                 let frame = CloseCode::new(code).map(|code| CloseFrame { code, reason });
@@ -282,23 +285,8 @@ impl Shard {
         }
     }
 
-    /// Encodes a message for many, and compresses it once if that is on.
-    fn prepare(&self, message: Message<'_>) -> Prepared {
-        let prepared = Prepared::new(message);
-        match &self.common.codec.deflate {
-            Some(policy) if message.as_bytes().len() >= policy.compress_from => {
-                let prepared = prepared.with_deflate(policy.server_max_window_bits, policy.level);
-                if let Some(packed) = prepared.compressed_len() {
-                    self.meter.deflated[0].add(message.as_bytes().len() as u64);
-                    self.meter.deflated[1].add(packed as u64);
-                }
-                prepared
-            }
-            _ => prepared,
-        }
-    }
-
     fn send(&mut self, ctx: &mut Ctx<'_>, to: ConnId, message: Message<'_>) {
+        self.tell_crowd(ctx);
         if let Some((token, talk)) = self.sessions.talk(to) {
             let (_, tx) = talk.connection.split_mut();
             let mut out = Vec::new();
@@ -309,32 +297,10 @@ impl Shard {
                 too_slow(ctx, token, talk.dialect, &self.meter, tx, &mut out);
                 talk.ends(Ending::Slow);
             } else {
-                self.meter.said(talk.dialect, kind_of(message));
-                self.lives.said(token, message.as_bytes().len());
-            }
-        }
-    }
-
-    fn send_prepared(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        to: ConnId,
-        message: Message<'_>,
-        prepared: &Prepared,
-    ) {
-        if let Some((token, talk)) = self.sessions.talk(to) {
-            let (_, tx) = talk.connection.split_mut();
-            match tx.shared(prepared).map(|bytes| ctx.send_shared(token, Arc::clone(bytes))) {
-                Ok(Sent::Full) => {
-                    too_slow(ctx, token, talk.dialect, &self.meter, tx, &mut Vec::new());
-                    talk.ends(Ending::Slow);
-                }
-                Ok(Sent::Queued | Sent::High) => {
-                    self.meter.said(talk.dialect, kind_of(message));
-                    self.lives.said(token, message.as_bytes().len());
-                }
-                // It closes, or is gone.
-                Ok(Sent::Gone) | Err(_) => {}
+                let mut said = Said::default();
+                said.message(message);
+                self.meter.said(talk.dialect, &said);
+                self.lives.said(token, &said);
             }
         }
     }
@@ -347,6 +313,7 @@ impl Shard {
         frame: Option<CloseFrame<'_>>,
         why: Ending,
     ) {
+        self.tell_crowd(ctx);
         let timeout = self.common.config.close_timeout;
         if let Some((token, talk)) = self.sessions.talk(conn) {
             let mut out = Vec::new();
@@ -371,7 +338,7 @@ fn as_message(shared: &Shared) -> Option<Message<'_>> {
 }
 
 /// A peer that does not read: what waits is dropped but for the frame under way, and it is told to come back.
-fn too_slow(
+pub(super) fn too_slow(
     ctx: &mut Ctx<'_>,
     token: Token,
     dialect: Dialect,

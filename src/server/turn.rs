@@ -48,11 +48,11 @@ impl Turn<'_> {
     pub(super) fn echoed(&mut self, echoed: Echoed) -> usize {
         let Echoed { frames, texts, binaries, bytes } = echoed;
         let spent = frames.len() + (texts + binaries) * MESSAGE_COST;
-        for said in [&mut self.toll.heard, &mut self.toll.told] {
-            said.messages[Kind::Text as usize] += texts as u64;
-            said.messages[Kind::Binary as usize] += binaries as u64;
-            said.bytes += bytes as u64;
-        }
+        let mut said = Said { messages: [0; 2], bytes: bytes as u64 };
+        said.messages[Kind::Text as usize] = texts as u64;
+        said.messages[Kind::Binary as usize] = binaries as u64;
+        self.toll.heard.add(&said);
+        self.toll.told.add(&said);
         self.answer.lend(frames);
         spent
     }
@@ -75,10 +75,23 @@ pub(super) struct Said {
 }
 
 impl Said {
+    /// A message.
     #[inline]
-    pub(super) fn add(&mut self, message: Message<'_>) {
+    pub(super) fn message(&mut self, message: Message<'_>) {
         self.messages[kind_of(message) as usize] += 1;
         self.bytes += message.as_bytes().len() as u64;
+    }
+
+    /// All of these.
+    #[inline]
+    pub(super) fn add(&mut self, more: &Self) {
+        self.messages.iter_mut().zip(more.messages).for_each(|(sum, count)| *sum += count);
+        self.bytes += more.bytes;
+    }
+
+    /// Messages of all kinds.
+    pub(super) fn count(&self) -> u64 {
+        self.messages.iter().sum()
     }
 }
 
@@ -99,7 +112,7 @@ impl Own<'_> {
     #[inline]
     pub(super) fn message(&mut self, message: Message<'_>, meter: &Meter) {
         if write(meter, self.tx, message, &mut self.answer.own) {
-            self.toll.told.add(message);
+            self.toll.told.message(message);
         }
     }
 
@@ -121,7 +134,7 @@ impl Own<'_> {
             // It is closing.
             return;
         }
-        self.toll.told.add(heard);
+        self.toll.told.message(heard);
         match part {
             Some(part) => self.answer.lend(part),
             None if at_once => self.answer.send_with(ctx, self.token, payload),
@@ -156,7 +169,12 @@ fn tell(tx: &mut Outbound, message: Message<'_>, out: &mut Vec<u8>) -> bool {
 }
 
 /// Whether it could be said: not after a close.
-pub(super) fn write(meter: &Meter, tx: &mut Outbound, message: Message<'_>, out: &mut Vec<u8>) -> bool {
+pub(super) fn write(
+    meter: &Meter,
+    tx: &mut Outbound,
+    message: Message<'_>,
+    out: &mut Vec<u8>,
+) -> bool {
     let before = out.len();
     let written = tell(tx, message, out);
     let frame = out.get(before..).unwrap_or_default();

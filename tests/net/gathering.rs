@@ -3,7 +3,7 @@
 use super::*;
 
 fn said(len: usize) -> Vec<u8> {
-    (0..len).map(|n| (n % 251) as u8).collect()
+    (0..=250).cycle().take(len).collect()
 }
 
 /// A loop that takes 300,000 bytes at a time.
@@ -52,9 +52,7 @@ fn one_after_the_other_is_gathered_on_many_connections_and_none_gets_anothers() 
             })
         })
         .collect();
-    until(&mut reactor, "all of it", |driver| {
-        driver.received == 8 * 5 * 300_000
-    });
+    until(&mut reactor, "all of it", |driver| driver.received == 8 * 5 * 300_000);
     let mut each = [0; 8];
     for piece in reactor.driver().taken.chunks(300_000) {
         each[usize::from(piece[0])] += 1;

@@ -7,6 +7,7 @@
 mod actor;
 mod chat;
 mod chatter;
+mod crowds;
 mod doors;
 mod golden;
 mod manners;

@@ -11,11 +11,11 @@ mod text;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use super::turn::Toll;
+use super::turn::{Said, Toll};
 use crate::broker::Cluster;
 use crate::net::{self, Count, Tally};
 use crate::proto::CloseCode;
-use crate::relay::{Dialect, Kind};
+use crate::relay::Dialect;
 
 pub(super) use apart::Apart;
 pub use audience::Audience;
@@ -148,18 +148,17 @@ impl Meter {
 
     /// One peer's turn is over.
     pub(super) fn turn(&self, dialect: Dialect, toll: &Toll) {
-        for (rows, said) in [(&self.heard, toll.heard), (&self.said, toll.told)] {
-            if let Some(kinds) = rows.get(dialect as usize) {
-                kinds.iter().zip(said.messages).for_each(|(kind, count)| kind.add(count));
-            }
+        if let Some(kinds) = self.heard.get(dialect as usize) {
+            kinds.iter().zip(toll.heard.messages).for_each(|(kind, count)| kind.add(count));
         }
+        self.said(dialect, &toll.told);
     }
 
-    /// A message goes out to one.
+    /// Messages go out to one.
     #[inline]
-    pub(super) fn said(&self, dialect: Dialect, kind: Kind) {
+    pub(super) fn said(&self, dialect: Dialect, said: &Said) {
         if let Some(kinds) = self.said.get(dialect as usize) {
-            one_more(kinds, kind as usize);
+            kinds.iter().zip(said.messages).for_each(|(kind, count)| kind.add(count));
         }
     }
 
@@ -188,6 +187,7 @@ mod tests {
 
     #[test]
     fn text_stands_before_binary() {
+        use crate::relay::Kind;
         assert_eq!((Kind::Text as usize, Kind::Binary as usize), (0, 1));
     }
 }
