@@ -177,10 +177,15 @@ impl<H: Handler> House<H> {
         let mut spent = 0;
         // An echo of what was read is one turn's; whatever is much longer than that has several.
         let answers_max = TURN_ANSWERS_MAX.max(2 * len);
+        let mut awaits = None;
         loop {
             let answered = (ctx.queued(id.0) + out.len()).saturating_sub(waited);
             let enough = answered >= answers_max || spent >= TURN_BYTES_MAX;
             if enough && input.remaining() > 0 {
+                break;
+            }
+            awaits = rx.awaits(&input).filter(|&whole| whole <= AWAITED_MAX);
+            if awaits.is_some() {
                 break;
             }
             let event = rx.next(&mut input, tx, &mut out);
@@ -224,7 +229,11 @@ impl<H: Handler> House<H> {
             }
         }
         let rest = input.remaining();
-        ctx.give_back(id.0, bytes.get(len - rest..).unwrap_or_default());
+        let rest = bytes.get(len - rest..).unwrap_or_default();
+        match awaits {
+            Some(whole) => ctx.gather(id.0, rest, whole),
+            None => ctx.give_back(id.0, rest),
+        }
         self.out = out;
         self.settle(ctx, id, talk);
     }
@@ -319,8 +328,8 @@ impl<H: Handler> House<H> {
             keepalive.duty(options.ping_interval, options.idle_timeout, now)
         };
         // A peer that has much to take is not read from, so its pongs wait; whether it takes anything is
-        // the loop's to watch.
-        if ctx.queued(id.0) > 0 {
+        // the loop's to watch. Who is in the midst of a long message is not heard either.
+        if ctx.queued(id.0) > 0 || ctx.has_gathered(id.0) {
             talk.keepalive.heard(now);
         }
         let mut duty = duty_of(&mut talk.keepalive);
@@ -480,6 +489,9 @@ const TICK: u32 = 1;
 const TURN_BYTES_MAX: usize = 1 << 20;
 /// What a message counts beside its bytes, as small ones are work, too.
 const MESSAGE_COST: usize = 256;
+/// Binary messages of 64 KiB and more are heard once they are whole, from where they were read to; longer ones
+/// are unmasked as they come, since the others would wait for milliseconds.
+const AWAITED_MAX: usize = 4 << 20;
 /// Bytes of answers that one turn of one peer may bring, or twice what it said if that is more: a socket's usual
 /// send buffer.
 const TURN_ANSWERS_MAX: usize = 64 << 10;

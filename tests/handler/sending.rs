@@ -318,3 +318,28 @@ fn answers_much_longer_than_what_asks_for_them_are_a_few_a_turn() {
     let heard = heard_before_the_other(b"", 64 << 10);
     assert!(heard < 1000, "{heard} of some ten thousand");
 }
+
+#[test]
+fn a_long_message_is_heard_whole_however_slowly_it_comes() {
+    let (probe, told) = Probe::echo();
+    let options = Options {
+        ping_interval: Duration::from_millis(300),
+        idle_timeout: Duration::from_millis(300),
+        ..Options::default()
+    };
+    let server = Running::with(options, probe);
+    // It answers no ping, so that its bytes are all that tells it is alive.
+    let mut slow = Actor::open(server.addresses[0], "/").without_auto_close();
+    opened(&told);
+    for len in [70_000, 1 << 20, 5 << 20] {
+        let payload: Vec<u8> = (0..=250).cycle().take(len).collect();
+        let message = frame(0x82, &payload, true, None);
+        for piece in message.chunks(message.len() / 8 + 1) {
+            slow.write(piece);
+            thread::sleep(Duration::from_millis(100));
+        }
+        let before = slow.saw.len();
+        slow.watch(before + 1);
+        assert!(slow.saw[before] == Saw::Binary(payload), "{len} bytes");
+    }
+}

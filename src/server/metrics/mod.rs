@@ -183,8 +183,6 @@ const FAN_OUT: [u64; 13] = [2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn text_stands_before_binary() {
         use crate::relay::Kind;
