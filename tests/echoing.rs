@@ -40,12 +40,13 @@ impl InPlace {
                 pieces.push(Ok(echoed.frames));
                 continue;
             }
-            if let Some(whole) = rx.awaits(&input) {
+            let mut own = Vec::new();
+            if let Some(whole) = rx.awaits(&input, tx, &mut own) {
                 assert!(whole > input.remaining());
                 self.until = whole;
+                pieces.push(Err(own));
                 break;
             }
-            let mut own = Vec::new();
             match rx.next(&mut input, tx, &mut own) {
                 Ok(None) => {
                     pieces.push(Err(own));
@@ -161,8 +162,9 @@ fn nothing_is_turned_round_where_it_could_not_be_sent_so() {
 #[test]
 fn only_long_binary_messages_that_are_welcome_are_waited_for() {
     let awaited = |config: &Config, bytes: &[u8]| {
-        let mut bytes = bytes.to_vec();
-        Connection::server(config.clone()).split_mut().0.awaits(&Input::new(&mut bytes))
+        let mut connection = Connection::server(config.clone());
+        let (rx, tx) = connection.split_mut();
+        rx.awaits(&Input::new(&mut bytes.to_vec()), tx, &mut Vec::new())
     };
     let config = Config::default();
     let long = binary(vec![1; 70_000]).bytes();
@@ -177,6 +179,15 @@ fn only_long_binary_messages_that_are_welcome_are_waited_for() {
     let small = Config::default().max_payload(69_999);
     assert_eq!(awaited(&small, &long[..14]), None, "it is refused by its header");
     assert_eq!(awaited(&config, &binary("").declaring(u64::MAX).bytes()), None);
+}
+
+#[test]
+fn no_answer_is_owed_while_a_long_message_is_waited_for() {
+    let limits = Limits { pings_per_read: 1, ..Limits::default() };
+    let mut run = InPlace::new(Config::default().limits(limits));
+    let long = binary(vec![1; 70_000]).bytes();
+    run.read(&[wire(&[ping("1"), ping("2"), ping("3")]), long[..100].to_vec()].concat());
+    assert_eq!(run.out, b"\x8A\x011\x8A\x013", "the newest of a flood");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use sockeye::proto::deflate::{Deflate, Params, WindowBits};
 use sockeye::proto::{Config, Connection, Header, Limits, OpCode, Role};
 
 use super::bytes::Bytes;
-use super::run::{Run, Seen};
+use super::run::{Held, Run, Seen};
 
 pub fn inbound_server(data: &[u8]) {
     inbound(data, Role::Server, false);
@@ -62,6 +62,16 @@ fn inbound(data: &[u8], role: Role, deflate: bool) {
     }
     let between = |run: &mut Run| run.connection.split_mut().0.is_between_messages();
     assert_eq!(between(&mut whole), between(&mut cut), "the cut changed what is unfinished");
+    if role == Role::Server && echo {
+        let mut in_place = run();
+        let mut held = Held::default();
+        for piece in &pieces {
+            in_place.read_in_place(piece, &mut held);
+        }
+        if !deflate {
+            assert!(in_place.out == whole.out, "turning messages round changed what was sent");
+        }
+    }
     let (mut whole, mut cut, mut in_parts) = (whole.end(), cut.end(), in_parts.end());
     if let Some((params, policy)) = &params
         && params.server_no_context_takeover | params.client_no_context_takeover

@@ -108,6 +108,47 @@ impl Run {
         assert_eq!(input.remaining(), 0, "after `None` nothing is left in the input");
     }
 
+    /// One read of a server that echoes, its messages turned round where they lie, as far as they are such; what
+    /// is begun and awaited is kept in `held` for the next.
+    pub fn read_in_place(&mut self, bytes: &[u8], held: &mut Held) {
+        held.bytes.extend_from_slice(bytes);
+        if held.bytes.len() < held.until {
+            return;
+        }
+        let mut bytes = std::mem::take(&mut held.bytes);
+        held.until = 0;
+        let mut input = Input::new(&mut bytes);
+        // Where frames to send lie in the input, and how much stands in `out` before them.
+        let mut lent = Vec::new();
+        loop {
+            let (rx, tx) = self.connection.split_mut();
+            if let Some(echoed) = rx.echo(&mut input, tx) {
+                assert!(echoed.bytes < echoed.frames.len(), "heads, too");
+                lent.push((self.out.len(), echoed.frames));
+                continue;
+            }
+            if let Some(whole) = rx.awaits(&input, tx, &mut self.out) {
+                assert!(whole > input.remaining() && whole > 65_536);
+                held.until = whole;
+                break;
+            }
+            let before = self.out.len();
+            match rx.next(&mut input, tx, &mut self.out) {
+                Ok(None) => break,
+                Ok(Some(event)) => {
+                    let event = event.into();
+                    self.note(event, before);
+                }
+                Err(violation) => self.note(Seen::Failed(violation), before),
+            }
+        }
+        let rest = input.remaining();
+        for (at, frames) in lent.into_iter().rev() {
+            self.out.splice(at..at, bytes[frames].iter().copied());
+        }
+        held.bytes = bytes.split_off(bytes.len() - rest);
+    }
+
     fn note(&mut self, seen: Seen, out_before: usize) {
         assert!(!self.seen.last().is_some_and(Seen::ends), "{seen:?} after {:?}", self.seen.last());
         let fresh = &self.out[out_before..];
@@ -162,6 +203,13 @@ impl Run {
         assert_eq!(self.connection.transport(), Transport::FlushThenClose);
         (self.seen, self.out)
     }
+}
+
+/// What a transport keeps that was asked to wait for more.
+#[derive(Default)]
+pub struct Held {
+    bytes: Vec<u8>,
+    until: usize,
 }
 
 /// The control frame that must have been written, with the mask that `written` has.

@@ -113,7 +113,8 @@ impl Ctx<'_> {
     /// they come again in one piece, maybe with some more behind it; they are read straight to where they are
     /// lent from. If the peer ends before, they do not come again.
     ///
-    /// Room is made as they come, so that a number which is only promised costs nothing.
+    /// Room is made as they come, so that a number which is only promised costs nothing; of what comes behind
+    /// at most as many are read with them.
     pub fn gather(&mut self, token: Token, bytes: &[u8], until: usize) {
         if bytes.len() < until {
             self.core.gather(token, bytes, until);

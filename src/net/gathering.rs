@@ -32,7 +32,10 @@ struct Gathering {
 impl Gatherings {
     /// Begins with these, fewer than `until`.
     pub(super) fn begin(&mut self, token: Token, first: &[u8], until: usize) {
-        let mut bytes = self.spare.pop().unwrap_or_default();
+        // A much larger one would be read full of what comes behind.
+        let fits = |it: &Vec<u8>| it.capacity() / 2 <= until.saturating_add(MORE);
+        let spare = self.spare.iter().rposition(fits).map(|at| self.spare.swap_remove(at));
+        let mut bytes = spare.unwrap_or_default();
         self.spare_bytes -= bytes.capacity();
         self.idle = self.idle.min(self.spare.len());
         bytes.reserve_exact(room(first.len(), until).max(first.len()));
@@ -59,8 +62,7 @@ impl Gatherings {
         if bytes.len() == bytes.capacity() {
             bytes.reserve_exact(room(bytes.len(), *until).saturating_sub(bytes.len()).max(1));
         }
-        let most = bytes.capacity() - bytes.len();
-        let count = stream.read_behind(bytes, scratch);
+        let (most, count) = stream.read_behind(bytes, scratch);
         *moved |= matches!(count, Ok(1..));
         (most, count)
     }
@@ -140,12 +142,16 @@ mod tests {
         assert_eq!((gatherings.spare.len(), gatherings.spare_bytes), (3, 3 << 20));
         gatherings.review();
         assert_eq!(gatherings.spare.len(), 3, "they are new");
-        gatherings.begin(token, &[1], 2);
+        gatherings.begin(token, &[1], 1 << 20);
         assert!(gatherings.take_whole(token).is_none());
         gatherings.drop(token);
         gatherings.review();
         assert_eq!(gatherings.spare.len(), 1, "two were not needed");
         gatherings.review();
         assert!(!gatherings.has_spare() && gatherings.spare_bytes == 0);
+        // What would be read full of what comes behind is not taken.
+        gatherings.keep(Vec::with_capacity(1 << 20));
+        gatherings.begin(token, &[1], 70_000);
+        assert!(gatherings.has_spare());
     }
 }

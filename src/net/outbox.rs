@@ -315,8 +315,8 @@ const COALESCE_MAX: usize = 16 << 10;
 const COPY_MAX: usize = 4 << 10;
 /// Shared segments up to 512 bytes are copied behind others, where a slice each would cost more.
 const SHARE_MIN: usize = 512;
-/// Spare queues that a thread keeps: those of a crowd that is told something; 100 KiB.
-const SPARE_QUEUES_MAX: usize = 1024;
+/// Spare queues that a thread keeps: what one burst needs; 25 KiB.
+const SPARE_QUEUES_MAX: usize = 256;
 /// Spare buffers that a thread keeps: what one burst needs; at most 2 MiB.
 const SPARE_MAX: usize = 64;
 /// A larger buffer is not kept.

@@ -146,20 +146,24 @@ impl Stream {
         }
     }
 
-    /// Reads behind what is in `bytes`, from the socket no more than it has room for. Returns how many bytes
-    /// the socket gave, as [`read`](Self::read) does.
+    /// Reads behind what is in `bytes`, for plaintext no more than it has room for. Returns how many bytes the
+    /// socket was asked for, and how many it gave, as [`read`](Self::read) does.
     pub(super) fn read_behind(
         &mut self,
         bytes: &mut Vec<u8>,
         scratch: &mut Scratch,
-    ) -> io::Result<usize> {
-        let most = bytes.capacity() - bytes.len();
-        if let Some(tls) = &mut self.tls {
-            let count = tls.read(&mut self.socket, most, scratch)?;
+    ) -> (usize, io::Result<usize>) {
+        let room = bytes.capacity() - bytes.len();
+        let Some(tls) = &mut self.tls else {
+            return (room, self.socket.read_behind(bytes));
+        };
+        // Of a record nothing can be decrypted before it is whole.
+        let most = room.max(RECORD_MAX);
+        let count = tls.read(&mut self.socket, most, scratch);
+        if count.is_ok() {
             bytes.append(&mut scratch.plain);
-            return Ok(count);
         }
-        self.socket.read_behind(bytes)
+        (most, count)
     }
 
     /// Writes past TLS, as much as is taken now. The slices that went are taken away.
@@ -379,3 +383,6 @@ impl Write for Socket {
         Ok(())
     }
 }
+
+/// More than a record of TLS is long: 16 KiB and what encryption adds.
+const RECORD_MAX: usize = 17 << 10;

@@ -246,8 +246,10 @@ impl Inbound {
     }
 
     /// How many bytes of the input there must be for the long message at its front to lie there whole, if
-    /// there are fewer so far: with a transport that can wait for them it need not be put together. Tells of
-    /// plain binary messages of 64 KiB and more, in one frame, that are welcome; text is judged as it comes.
+    /// there are fewer so far: with a transport that can wait for them it need not be put together. Then this
+    /// is the end of the input, as `None` of [`next`](Self::next) is, but for those bytes, which are to come
+    /// again; who does not want to wait asks `next`. Tells of plain binary messages of 64 KiB and more, in one
+    /// frame, that are welcome; text is judged as it comes.
     ///
     /// ```
     /// use sockeye::proto::{Config, Connection, Input};
@@ -255,13 +257,25 @@ impl Inbound {
     /// // A binary message of 100,000 bytes, of which one has come.
     /// let mut bytes = [0x82, 0xFF, 0, 0, 0, 0, 0, 1, 0x86, 0xA0, 1, 2, 3, 4, 5];
     /// let mut connection = Connection::server(Config::default());
-    /// let (rx, _) = connection.split_mut();
-    /// assert_eq!(rx.awaits(&Input::new(&mut bytes)), Some(14 + 100_000));
+    /// let (rx, tx) = connection.split_mut();
+    /// let mut out = Vec::new();
+    /// assert_eq!(rx.awaits(&Input::new(&mut bytes), tx, &mut out), Some(14 + 100_000));
     /// ```
     #[inline]
-    pub fn awaits(&self, input: &Input<'_>) -> Option<usize> {
+    pub fn awaits(
+        &mut self,
+        input: &Input<'_>,
+        reply: &mut Outbound,
+        out: &mut Vec<u8>,
+    ) -> Option<usize> {
         match input.rest() {
-            &[0x82, second, ..] if second & 0x7F == 127 => self.awaits_long(input.rest()),
+            &[0x82, second, ..] if second & 0x7F == 127 => {
+                let whole = self.long_message(input.rest())?;
+                // Nothing is owed, or kept, while it is waited for.
+                (self.partial, self.spare) = (None, None);
+                reply.settle_pongs(out);
+                Some(whole)
+            }
             _ => None,
         }
     }

@@ -184,7 +184,7 @@ impl<H: Handler> House<H> {
             if enough && input.remaining() > 0 {
                 break;
             }
-            awaits = rx.awaits(&input).filter(|&whole| whole <= AWAITED_MAX);
+            awaits = rx.awaits(&input, tx, &mut out).filter(|&whole| whole <= AWAITED_MAX);
             if awaits.is_some() {
                 break;
             }

@@ -107,7 +107,7 @@ impl Shard {
                 spent += turn.echoed(echoed);
                 continue;
             }
-            if turn.awaits_more(rx, input) {
+            if turn.awaits_more(rx, input, tx) {
                 return;
             }
             let heard = match rx.next(input, tx, &mut turn.answer.own) {
@@ -148,7 +148,7 @@ impl Shard {
             if enough && input.remaining() > 0 {
                 return;
             }
-            if turn.awaits_more(rx, input) {
+            if turn.awaits_more(rx, input, tx) {
                 return;
             }
             let heard = match rx.next(input, tx, &mut turn.answer.own) {

@@ -32,14 +32,18 @@ impl Turn<'_> {
         let Turn { conn, token, place, ref mut toll, ref mut answer, ref mut ending, .. } = *self;
         Own { conn, token, place, heard, toll, tx, answer, ending }
     }
-}
 
-impl Turn<'_> {
     /// Whether a long message is under way that is heard when it is there: then it is lent from where it was
     /// read to, without being put together.
     #[inline]
-    pub(super) fn awaits_more(&mut self, rx: &Inbound, input: &Input<'_>) -> bool {
-        self.awaits = rx.awaits(input).filter(|&whole| whole <= AWAITED_MAX);
+    pub(super) fn awaits_more(
+        &mut self,
+        rx: &mut Inbound,
+        input: &Input<'_>,
+        tx: &mut Outbound,
+    ) -> bool {
+        let whole = rx.awaits(input, tx, &mut self.answer.own);
+        self.awaits = whole.filter(|&whole| whole <= AWAITED_MAX);
         self.awaits.is_some()
     }
 

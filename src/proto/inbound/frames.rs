@@ -146,8 +146,8 @@ impl Inbound {
 
     /// For [`awaits`](Self::awaits), where a long message seems to begin.
     #[cold]
-    pub(super) fn awaits_long(&self, rest: &[u8]) -> Option<usize> {
-        if self.partial.is_some() || self.heard != Heard::Open {
+    pub(super) fn long_message(&self, rest: &[u8]) -> Option<usize> {
+        if !self.is_between_messages() || self.heard != Heard::Open {
             return None;
         }
         let (header, head_len) = Header::parse(rest).ok()??;

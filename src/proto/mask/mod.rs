@@ -41,6 +41,15 @@ impl MaskKey {
             each(&|bytes| kernel.mask(self, bytes));
         }
     }
+
+    /// The same, of unmasking the last bytes of a window, so many, to its front.
+    #[cfg(fuzzing)]
+    #[doc(hidden)]
+    pub fn with_each_mover(self, mut each: impl FnMut(&dyn Fn(&mut [u8], usize) -> bool)) {
+        for kernel in kernels::Kernel::ALL {
+            each(&|window, len| kernel.to_front(self, window, len));
+        }
+    }
 }
 
 /// Masks or unmasks `bytes` in place (the operation is its own inverse, §5.3) and returns the key
