@@ -81,10 +81,9 @@ impl<'b> Input<'b> {
 #[derive(Debug)]
 pub struct Inbound {
     config: Arc<Config>,
-    /// What a cut left unfinished; `None` between messages.
+    /// What a cut left unfinished. Between messages the memory of one that was handed out, for the next one of
+    /// the same input; `None` between inputs.
     partial: Option<Box<Partial>>,
-    /// The memory of a message that was handed out, for the next one of the same input.
-    spare: Option<Box<Partial>>,
     #[cfg(feature = "deflate")]
     inflate: Option<Box<Inflate>>,
     pub(super) role: Role,
@@ -143,7 +142,6 @@ impl Inbound {
         let short_max = limits.message_bytes_max.min(limits.frame_bytes_max).min(0xFFFF);
         Self {
             partial: None,
-            spare: None,
             #[cfg(feature = "deflate")]
             inflate: None,
             role,
@@ -177,7 +175,7 @@ impl Inbound {
         reply: &mut Outbound,
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Violation> {
-        if self.partial.is_none()
+        if self.is_between_messages()
             && self.heard == Heard::Open
             && let Some(found) = self.short_message(input.rest())
         {
@@ -272,7 +270,7 @@ impl Inbound {
             &[0x82, second, ..] if second & 0x7F == 127 => {
                 let whole = self.long_message(input.rest())?;
                 // Nothing is owed, or kept, while it is waited for.
-                (self.partial, self.spare) = (None, None);
+                self.partial = None;
                 reply.settle_pongs(out);
                 Some(whole)
             }
@@ -367,7 +365,9 @@ impl Inbound {
         match found {
             Ok(Some(found)) => Ok(Some(found)),
             Ok(None) => {
-                self.spare = None;
+                if self.is_between_messages() {
+                    self.partial = None;
+                }
                 reply.settle_pongs(out);
                 Ok(None)
             }
@@ -498,7 +498,6 @@ impl Inbound {
             }
             if partial.is_settled() {
                 partial.clear();
-                self.spare = self.partial.take();
             }
         }
         true
@@ -548,7 +547,6 @@ impl Inbound {
 
     fn forget(&mut self) {
         self.partial = None;
-        self.spare = None;
         #[cfg(feature = "deflate")]
         {
             self.inflate = None;
@@ -568,7 +566,7 @@ impl Inbound {
 
     /// What is unfinished, from now on if nothing was.
     fn partial_mut(&mut self) -> &mut Partial {
-        self.partial.get_or_insert_with(|| self.spare.take().unwrap_or_default())
+        self.partial.get_or_insert_default()
     }
 
     fn assembly(&self) -> Option<&Assembly> {

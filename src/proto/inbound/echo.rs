@@ -47,7 +47,7 @@ impl Inbound {
     /// assert_eq!(&bytes[echoed.frames], b"\x81\x05Hello");
     /// ```
     pub fn echo(&mut self, input: &mut Input<'_>, reply: &Outbound) -> Option<Echoed> {
-        if self.partial.is_some() || self.heard != Heard::Open || !reply.is_plain() {
+        if !self.is_between_messages() || self.heard != Heard::Open || !reply.is_plain() {
             return None;
         }
         let mut echoed: Option<Echoed> = None;

@@ -28,7 +28,7 @@ impl Inbound {
         &mut self,
         input: &mut Input<'_>,
     ) -> Result<Option<Found>, Violation> {
-        if self.partial.is_some() {
+        if !self.is_between_messages() {
             return Ok(None);
         }
         let Some((header, used)) = Header::parse(input.rest())? else {
