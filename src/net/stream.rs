@@ -157,8 +157,8 @@ impl Stream {
         let Some(tls) = &mut self.tls else {
             return (room, self.socket.read_behind(bytes));
         };
-        // Of a record nothing can be decrypted before it is whole.
-        let most = room.max(RECORD_MAX);
+        // Of a record nothing can be decrypted before it is whole; and all connections share the memory for it.
+        let most = room.clamp(RECORD_MAX, DECRYPTED_MAX);
         let count = tls.read(&mut self.socket, most, scratch);
         if count.is_ok() {
             bytes.append(&mut scratch.plain);
@@ -386,3 +386,5 @@ impl Write for Socket {
 
 /// More than a record of TLS is long: 16 KiB and what encryption adds.
 const RECORD_MAX: usize = 17 << 10;
+/// 256 KiB are decrypted at once, as much as is read at once of others.
+const DECRYPTED_MAX: usize = 256 << 10;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
@@ -17,8 +18,11 @@ fn with<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&[url][..], more, &ONCE].concat()
 }
 
+/// A file of its own, as tests run beside each other.
 fn file(name: &str, text: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("connect-{name}.pem"));
+    static FILES: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("connect-{name}-{}.pem", FILES.fetch_add(1, Ordering::Relaxed));
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
 }
