@@ -221,10 +221,14 @@ impl Core {
         }
     }
 
+    /// What was held for the connection before is forgotten, if the driver forgot it.
     pub(super) fn give_back(&mut self, token: Token, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.forget_input(token);
         if let Some(it) = self.get_mut(token)
             && it.after == After::Keep
-            && !bytes.is_empty()
         {
             it.held = Held::GivenBack;
             self.given_back_bytes += bytes.len();
@@ -232,7 +236,9 @@ impl Core {
         }
     }
 
+    /// The same holds.
     pub(super) fn gather(&mut self, token: Token, bytes: &[u8], until: usize) {
+        self.forget_input(token);
         if let Some(it) = self.get_mut(token)
             && it.after == After::Keep
             && it.input != Input::Ended

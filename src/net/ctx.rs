@@ -103,7 +103,7 @@ impl Ctx<'_> {
     /// again: after the others, and not while it is paused or has more than the high mark waiting for it.
     /// So a driver that finds that few bytes mean much work does a part of it at a time.
     ///
-    /// Copies them. At most one read's worth is held for each connection, since nothing is read meanwhile.
+    /// Copies them. No more than was passed at once is held for a connection, since nothing is read meanwhile.
     pub fn give_back(&mut self, token: Token, bytes: &[u8]) {
         self.core.give_back(token, bytes);
     }

@@ -57,7 +57,7 @@ impl Gatherings {
         scratch: &mut Scratch,
     ) -> (usize, io::Result<usize>) {
         let Some(Gathering { bytes, until, moved }) = self.begun.get_mut(&token) else {
-            return (0, Err(io::ErrorKind::Interrupted.into()));
+            return (0, Err(io::ErrorKind::WouldBlock.into()));
         };
         if bytes.len() == bytes.capacity() {
             bytes.reserve_exact(room(bytes.len(), *until).saturating_sub(bytes.len()).max(1));

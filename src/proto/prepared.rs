@@ -81,7 +81,7 @@ impl Prepared {
     }
 
     /// The frame as it goes to a peer without permessage-deflate.
-    pub fn plain(&self) -> &Arc<[u8]> {
+    pub(crate) fn plain(&self) -> &Arc<[u8]> {
         &self.plain
     }
 

@@ -39,10 +39,10 @@ impl Crowd {
 
     /// All of them, one behind the other; nothing, if they are not several.
     fn together(&self) -> Arc<[u8]> {
-        let several = self.messages.get(..).filter(|it| it.len() > 1).unwrap_or_default();
-        let mut all = Vec::with_capacity(if several.is_empty() { 0 } else { self.bytes });
-        for message in several {
-            all.extend_from_slice(message.plain());
+        let mut all = Vec::new();
+        if self.messages.len() > 1 {
+            all.reserve_exact(self.bytes);
+            self.messages.iter().for_each(|message| all.extend_from_slice(message.plain()));
         }
         all.into()
     }
@@ -61,7 +61,7 @@ impl Shard {
         self.crowd.bytes += prepared.plain().len();
         self.crowd.messages.push(prepared);
         self.crowd.said.message(message);
-        if self.common.codec.deflate.is_some() {
+        if self.may_deflate() {
             // Which of them may share what another's compressor made is for each message to say.
             self.tell_crowd(ctx);
         }
@@ -72,7 +72,7 @@ impl Shard {
         if self.crowd.messages.is_empty() {
             return;
         }
-        let mut crowd = std::mem::take(&mut self.crowd);
+        let crowd = std::mem::take(&mut self.crowd);
         let all = crowd.together();
         for &to in &crowd.to {
             // Who is being heard is not in its place, and was told.
@@ -91,11 +91,6 @@ impl Shard {
                 Ok(Sent::Gone) | Err(_) => {}
             }
         }
-        // The memory is for the next.
-        crowd.to.clear();
-        crowd.messages.clear();
-        (crowd.bytes, crowd.said) = (0, Said::default());
-        self.crowd = crowd;
     }
 
     /// Encodes a message for many, and compresses it once if that is on.

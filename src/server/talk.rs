@@ -42,11 +42,7 @@ impl Shard {
         let (answered, awaits) = (&mut answer, None);
         let mut turn =
             Turn { conn, token, place, toll: &mut toll, answer: answered, ending, awaits };
-        if echoes {
-            self.echo(ctx, rx, &mut input, tx, &mut turn);
-        } else {
-            self.converse(ctx, rx, &mut input, tx, &mut turn);
-        }
+        self.hear(ctx, rx, &mut input, tx, &mut turn, echoes);
         let (packed, plain) = input.inflated();
         if packed > 0 {
             self.meter.inflated[0].add(packed);
@@ -85,25 +81,29 @@ impl Shard {
         }
     }
 
-    /// Says back what there is. Nobody else has a word for it.
-    fn echo(
+    /// Hears what there is. `echoes`: it goes back, and nobody else has a word for it; else the hub is told, and
+    /// what that leads to is done at once.
+    fn hear(
         &mut self,
         ctx: &mut Ctx<'_>,
         rx: &mut Inbound,
         input: &mut Input<'_>,
         tx: &mut Outbound,
         turn: &mut Turn<'_>,
+        echoes: bool,
     ) {
-        let may_deflate = self.common.codec.deflate.is_some();
-        let answers_max = if may_deflate { TURN_ANSWERS_MAX } else { ECHO_ANSWERS_MAX };
+        let may_deflate = self.may_deflate();
+        let answers_max = if echoes && !may_deflate { ECHO_ANSWERS_MAX } else { TURN_ANSWERS_MAX };
         let mut spent = 0;
         loop {
-            let enough = turn.answer.len() >= answers_max || spent >= TURN_BYTES_MAX;
+            // A read can hold a thousand messages that each come to a large answer: the others have their
+            // turn between, and what waits for this peer does not grow beyond its marks at once.
+            let enough = turn.answer.len() >= answers_max || spent + self.told >= TURN_BYTES_MAX;
             if enough && input.remaining() > 0 {
                 return;
             }
-            // Nearly all, as they lie.
-            if let Some(echoed) = rx.echo(input, tx) {
+            // Nearly all echoes, as they lie.
+            if echoes && let Some(echoed) = rx.echo(input, tx) {
                 spent += turn.echoed(echoed);
                 continue;
             }
@@ -122,56 +122,19 @@ impl Shard {
             spent += heard.as_bytes().len() + MESSAGE_COST;
             turn.toll.heard.message(heard);
             let mut own = turn.own(tx, Some(heard));
-            if may_deflate {
-                own.message(heard, &self.meter);
-            } else {
-                own.back(ctx);
+            if echoes {
+                own.back(ctx, may_deflate, &self.meter);
+                continue;
             }
+            let (kind, payload) = (kind_of(heard), heard.as_bytes());
+            self.hub.message(own.conn, kind, payload, ctx.now(), &mut self.effects);
+            // At once: what is owed to this peer stands before what the next message brings.
+            self.settle_but_for_crowds(ctx, Some(own));
         }
     }
 
-    /// Hands on to the hub what there is, and does at once what that leads to.
-    fn converse(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        rx: &mut Inbound,
-        input: &mut Input<'_>,
-        tx: &mut Outbound,
-        turn: &mut Turn<'_>,
-    ) {
-        let mut spent = 0;
-        loop {
-            // A read can hold a thousand messages that each come to a large answer: the others have their
-            // turn between, and what waits for this peer does not grow beyond its marks at once.
-            let enough =
-                turn.answer.len() >= TURN_ANSWERS_MAX || spent + self.told >= TURN_BYTES_MAX;
-            if enough && input.remaining() > 0 {
-                return;
-            }
-            if turn.awaits_more(rx, input, tx) {
-                return;
-            }
-            let heard = match rx.next(input, tx, &mut turn.answer.own) {
-                Ok(Some(Event::Text(text))) => Message::Text(text),
-                Ok(Some(Event::Binary(bytes))) => Message::Binary(bytes),
-                Ok(None) => return,
-                other => {
-                    self.besides(other, turn);
-                    continue;
-                }
-            };
-            spent += heard.as_bytes().len() + MESSAGE_COST;
-            turn.toll.heard.message(heard);
-            self.hub.message(
-                turn.conn,
-                kind_of(heard),
-                heard.as_bytes(),
-                ctx.now(),
-                &mut self.effects,
-            );
-            // At once: what is owed to this peer stands before what the next message brings.
-            self.settle_but_for_crowds(ctx, Some(turn.own(tx, Some(heard))));
-        }
+    pub(super) fn may_deflate(&self) -> bool {
+        self.common.codec.deflate.is_some()
     }
 
     /// What is no message: control frames, and what breaks the protocol. The codec has answered it.
@@ -249,11 +212,8 @@ impl Shard {
     fn perform(&mut self, ctx: &mut Ctx<'_>, effect: Effect, own: &mut Option<Own<'_>>) {
         match effect {
             Effect::Back { to } => {
-                let Some(own) = own.as_mut().filter(|own| own.conn == to) else { return };
-                if self.common.codec.deflate.is_none() {
-                    own.back(ctx);
-                } else if let Some(heard) = own.heard {
-                    own.message(heard, &self.meter);
+                if let Some(own) = own.as_mut().filter(|own| own.conn == to) {
+                    own.back(ctx, self.may_deflate(), &self.meter);
                 }
             }
             Effect::Send { to, message } => {

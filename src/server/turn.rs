@@ -105,7 +105,7 @@ pub(super) struct Own<'a> {
     token: Token,
     place: Place,
     /// What it says just now.
-    pub(super) heard: Option<Message<'a>>,
+    heard: Option<Message<'a>>,
     toll: &'a mut Toll,
     tx: &'a mut Outbound,
     answer: &'a mut Answer,
@@ -120,12 +120,15 @@ impl Own<'_> {
         }
     }
 
-    /// Says to it what it said, uncompressed: a long payload from where it stands.
+    /// Says to it what it said; what may not be compressed, if it is long, from where it stands.
     #[inline]
-    pub(super) fn back(&mut self, ctx: &mut Ctx<'_>) {
+    pub(super) fn back(&mut self, ctx: &mut Ctx<'_>, may_deflate: bool, meter: &Meter) {
         let Some(heard) = self.heard else {
             return;
         };
+        if may_deflate {
+            return self.message(heard, meter);
+        }
         let payload = heard.as_bytes();
         let part = self.place.part(payload).filter(|part| part.len() >= LEND_MIN);
         let at_once = part.is_none() && payload.len() >= AT_ONCE_MIN && !self.answer.is_lent();

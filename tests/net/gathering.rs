@@ -105,3 +105,38 @@ fn who_is_paused_is_not_gathered_from_and_who_is_closed_no_more() {
     until(&mut reactor, "close", |driver| !closes(driver).is_empty());
     assert_eq!(reactor.driver().received, 0, "nobody wants it any more");
 }
+
+#[test]
+fn a_driver_that_changes_its_mind_gets_what_it_asked_for_last_and_nothing_is_left_behind() {
+    /// Gathers, gives back, and gathers again, all in one call, until there are ten bytes.
+    #[derive(Default)]
+    struct Fickle(Vec<Vec<u8>>, Vec<Token>);
+    impl Driver for Fickle {
+        type Mail = ();
+        fn accepted(&mut self, _: &mut Ctx<'_>, token: Token, _: usize, _: Peer) {
+            self.1.push(token);
+        }
+        fn received(&mut self, ctx: &mut Ctx<'_>, token: Token, bytes: &mut [u8]) {
+            self.0.push(bytes.to_vec());
+            if self.0.len() == 1 {
+                ctx.gather(token, bytes, 1000);
+                ctx.give_back(token, b"old");
+                ctx.gather(token, bytes, 10);
+            } else if self.0.len() == 2 {
+                ctx.gather(token, bytes, 1000);
+                ctx.give_back(token, b"new");
+            }
+        }
+        fn closed(&mut self, _: &mut Ctx<'_>, _: Token, _: Closed) {}
+    }
+    let (listener, address) = listener();
+    let mut reactor = Reactor::new(Fickle::default(), vec![listener], Limits::default()).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"12345").unwrap();
+    until(&mut reactor, "the first read", |driver| driver.0.len() == 1);
+    stream.write_all(b"67890").unwrap();
+    until(&mut reactor, "all of it", |driver| driver.0.len() == 3);
+    assert_eq!(reactor.driver().0, [&b"12345"[..], b"1234567890", b"new"]);
+    let token = reactor.driver().1[0];
+    assert!(!reactor.parts().1.has_gathered(token), "nothing is gathered any more");
+}

@@ -78,11 +78,8 @@ fn what_one_is_told_between_keeps_its_place() {
     while heard.len() < 150 {
         let event = listener.next();
         if let Some(n) = event["body"]["n"].as_i64() {
-            heard.push((event["op"].clone(), n));
+            heard.push(n);
         }
     }
-    let room: Vec<_> = heard.iter().filter(|it| it.1 % 3 != 1).map(|it| it.1).collect();
-    let alone: Vec<_> = heard.iter().filter(|it| it.1 % 3 == 1).map(|it| it.1).collect();
-    assert!(room.is_sorted() && alone.is_sorted(), "{heard:?}");
-    assert_eq!((room.len(), alone.len()), (100, 50));
+    assert!(heard.is_sorted(), "{heard:?}");
 }
